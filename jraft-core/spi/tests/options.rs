@@ -494,7 +494,7 @@ fn warnings_name_what_has_no_effect_or_is_risky() {
     assert_eq!(options.snapshot_interval_secs, 60);
 
     type Change = fn(&mut NodeOptions);
-    let risky: [(Change, &[&str]); 9] = [
+    let risky: [(Change, &[&str]); 10] = [
         (|o| o.raft.election_heartbeat_factor = 3, &[]),
         (|o| o.raft.election_heartbeat_factor = 2, &["election_heartbeat_factor"]),
         (|o| o.election_timeout_ms = 30, &[]),
@@ -502,6 +502,7 @@ fn warnings_name_what_has_no_effect_or_is_risky() {
         (|o| o.raft.sync = false, &["sync"]),
         (|o| o.raft.enable_log_entry_checksum = false, &["enable_log_entry_checksum"]),
         (|o| o.raft.max_logs_in_memory_bytes = -1, &["max_logs_in_memory_bytes"]),
+        (|o| o.raft.max_logs_in_memory_bytes = 524_288, &[]),
         (|o| o.raft.max_logs_in_memory_bytes = 524_287, &["max_logs_in_memory_bytes"]),
         (|o| o.snapshot_interval_secs = 60, &["snapshot_interval_secs"]),
     ];

@@ -33,7 +33,7 @@ pub enum OptionError {
         why: String,
     },
     /// The option stands twice in one file, for instance flat and nested, and which one counts would be a guess.
-    #[error("option `{name}` is given twice in the same place")]
+    #[error("option `{name}` is given twice")]
     Twice {
         /// The name of the option.
         name: String,

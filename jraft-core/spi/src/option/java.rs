@@ -70,11 +70,11 @@ pub(super) fn snake_case(written: &str) -> Option<String> {
     pure.then(|| split_words(written))
 }
 
-/// The name of `names` that `written` is most likely meant to be, in the style of `written`.
+/// The name of `names` that `written` is most likely meant to be, in `snake_case`.
 pub(super) fn nearest(
     written: &str,
     names: impl IntoIterator<Item = &'static str>,
-) -> Option<String> {
+) -> Option<&'static str> {
     if written.len() > LONGEST_NAME {
         return None;
     }
@@ -84,8 +84,12 @@ pub(super) fn nearest(
         .into_iter()
         .map(|name| (typing_errors(meant.as_bytes(), name.as_bytes()), name))
         .min_by_key(|(distance, _)| *distance)?;
-    (distance <= tolerated)
-        .then(|| if is_camel_case(written) { camel_case(name) } else { name.to_owned() })
+    (distance <= tolerated).then_some(name)
+}
+
+/// The option `name` in the style in which `written` is.
+pub(super) fn in_style_of(written: &str, name: &str) -> String {
+    if is_camel_case(written) { camel_case(name) } else { name.to_owned() }
 }
 
 fn is_camel_case(written: &str) -> bool {
@@ -98,7 +102,7 @@ fn split_words(written: &str) -> String {
         if c.is_ascii_uppercase() && !name.is_empty() && !name.ends_with('_') {
             name.push('_');
         }
-        name.push(if c == '-' { '_' } else { c.to_ascii_lowercase() });
+        name.push(c.to_ascii_lowercase());
     }
     name
 }

@@ -103,7 +103,7 @@ impl NodeOptions {
             let (name, value) = (written.to_owned(), text.to_owned());
             return Err(OptionError::BadValue { name, value, expected: A_TABLE.into() });
         }
-        Err(OptionError::Unknown { name: written.to_owned(), nearest: nearest(place, bare) })
+        Err(unknown(place, bare))
     }
 }
 
@@ -113,6 +113,14 @@ impl Place {
             "raft" | "raft_options" | "raftOptions" => Some(Self::Raft),
             "rpc" | "rpc_options" | "rpcOptions" => Some(Self::Rpc),
             _ => None,
+        }
+    }
+
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Anywhere => "",
+            Self::Raft => "raft.",
+            Self::Rpc => "rpc.",
         }
     }
 }
@@ -126,16 +134,22 @@ fn split(place: Place, written: &str) -> (Place, &str) {
     }
 }
 
-fn nearest(place: Place, bare: &str) -> Option<String> {
+/// The error for a name that means nothing in `place`. There, both names in it say the part they belong to.
+fn unknown(place: Place, bare: &str) -> OptionError {
     let of_java =
         [java::WITHOUT_EFFECT, java::REFUSED].into_iter().flatten().map(|(name, _)| *name);
-    let own = match place {
-        Place::Anywhere => &["raft", "rpc"],
-        Place::Raft => RaftOptions::NAMES,
-        Place::Rpc => RpcOptions::NAMES,
+    let names = [&["raft", "rpc"], NodeOptions::NAMES, RaftOptions::NAMES, RpcOptions::NAMES];
+    let nearest = java::nearest(bare, names.into_iter().flatten().copied().chain(of_java));
+    let home = |name| match place {
+        Place::Raft | Place::Rpc if RaftOptions::NAMES.contains(&name) => Place::Raft,
+        Place::Raft | Place::Rpc if RpcOptions::NAMES.contains(&name) => Place::Rpc,
+        _ => Place::Anywhere,
     };
-    let all = [own, NodeOptions::NAMES, RaftOptions::NAMES, RpcOptions::NAMES];
-    java::nearest(bare, all.into_iter().flatten().copied().chain(of_java))
+    OptionError::Unknown {
+        name: format!("{}{bare}", place.prefix()),
+        nearest: nearest
+            .map(|name| home(name).prefix().to_owned() + &java::in_style_of(bare, name)),
+    }
 }
 
 impl Layer {

@@ -51,6 +51,9 @@ options! {
         /// (Java: true).
         step_down_when_vote_timedout: bool = true, Any;
         /// The size of the files the log is cut into (bytes; ours).
-        wal_segment_bytes: u64 = 64 << 20, 4096..=1 << 40;
+        wal_segment_bytes: u64 = 64 << 20, 4096..=LARGEST_SEGMENT;
     }
 }
+
+/// One tebibyte: more in one file is a typing error.
+const LARGEST_SEGMENT: i64 = 1 << 40;
