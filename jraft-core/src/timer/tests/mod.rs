@@ -1,0 +1,1 @@
+//! The conformance list of the timers (T-TIM).
