@@ -121,7 +121,10 @@ required_fields! {
     LEARNERS_OP_RESPONSE "LearnersOpResponse" [] { 99 ERROR_RESPONSE };
 }
 
-/// Walks the top-level fields of a message; the content is given for length-delimited ones.
+/// Number of a field, and its content if that is length-delimited.
+type Field<'a> = (u32, Option<&'a [u8]>);
+
+/// Walks the top-level fields of a message.
 struct Fields<'a> {
     rest: &'a [u8],
 }
@@ -132,7 +135,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The next field, `Some(None)` at the end, `None` if the bytes are malformed.
-    fn next(&mut self) -> Option<Option<(u32, Option<&'a [u8]>)>> {
+    fn next(&mut self) -> Option<Option<Field<'a>>> {
         let mut groups = 0_u32;
         loop {
             if self.rest.is_empty() {
@@ -180,5 +183,61 @@ impl<'a> Fields<'a> {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::*;
+    use crate::pb;
+
+    #[test]
+    fn first_absent_field_is_named() {
+        let message = [8, 1, 16, 2, 0x1a, 2, b'h', b'i'];
+        assert_eq!(missing_required(&message, &[1, 2, 3]), None);
+        assert_eq!(missing_required(&message, &[1, 4, 5]), Some(4));
+        assert_eq!(missing_required(&[], &[2]), Some(2));
+        assert_eq!(missing_required(&[], &[]), None);
+    }
+
+    #[test]
+    fn fields_in_groups_and_fixed_ones_are_skipped() {
+        // Group 3 with field 1 in it, then field 2 of eight bytes and field 4 of four.
+        let message = [0x1b, 8, 1, 0x1c, 0x11, 8, 8, 8, 8, 8, 8, 8, 8, 0x25, 8, 1, 8, 1];
+        assert_eq!(missing_required(&message, &[2, 4]), None);
+        assert_eq!(missing_required(&message, &[1]), Some(1));
+    }
+
+    #[test]
+    fn malformed_bytes_are_left_to_the_decoder() {
+        for bytes in [
+            &[0x0a, 9, 1][..],
+            &[0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
+            &[0xff; 11],
+            &[0x0f],
+            &[0x00, 1],
+            &[0x0b],
+            &[0x0c],
+            &[0x09, 1, 1],
+            &[0x08],
+        ] {
+            assert_eq!(missing_required(bytes, &[7]), None, "{bytes:02x?}");
+            assert!(pb::StablePbMeta::decode(bytes).is_err(), "{bytes:02x?}");
+        }
+    }
+
+    #[test]
+    fn nested_messages_count() {
+        let entry = pb::EntryMeta { term: 1, r#type: 2, ..pb::EntryMeta::default() };
+        let request = pb::AppendEntriesRequest { entries: vec![entry], ..Default::default() };
+        let mut bytes = request.encode_to_vec();
+        assert_eq!(APPEND_ENTRIES_REQUEST.missing(&bytes), None);
+        // One more entry, with a term only.
+        bytes.extend([0x3a, 2, 8, 1]);
+        let missing = APPEND_ENTRIES_REQUEST.missing(&bytes).unwrap();
+        assert_eq!(missing, MissingField { message: "EntryMeta", field: 2 });
+        assert_eq!(missing.to_string(), "message EntryMeta lacks its required field 2");
     }
 }
