@@ -194,6 +194,23 @@ mod tests {
     }
 
     #[test]
+    fn a_leading_learner_suffix_is_a_host_for_java() {
+        let conf = Configuration::parse_lenient("/learner:1").unwrap();
+        assert_eq!((conf.peers().len(), conf.learners().len()), (1, 0));
+    }
+
+    #[test]
+    fn learners_are_a_set() {
+        let read = |text: &str| text.parse::<Configuration>().unwrap();
+        let one = read("a:1,b:1/learner");
+        assert_eq!(read("a:1,b:1/learner,b:1::5/learner"), one);
+        let two = read("a:1,b:1/learner,c:1/learner,b:1/learner");
+        assert_eq!(two.to_string(), "a:1,b:1/learner,c:1/learner");
+        assert_ne!(one, two);
+        assert_ne!(two, one);
+    }
+
+    #[test]
     fn majority() {
         for (text, quorum) in
             [("a:1", 1), ("a:1,b:1", 2), ("a:1,b:1,c:1", 2), ("a:1,b:1,c:1,d:1", 3)]

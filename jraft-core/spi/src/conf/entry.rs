@@ -48,9 +48,7 @@ impl ConfigurationEntry {
 
     /// Whether there are voters, and nobody is a voter in one configuration and a learner in either.
     pub fn is_valid(&self) -> bool {
-        self.conf.is_valid()
-            && (self.is_stable() || self.old_conf.is_valid())
-            && !self.list_peers().iter().any(|peer| self.is_learner(peer))
+        !self.conf.is_empty() && !self.list_peers().iter().any(|peer| self.is_learner(peer))
     }
 
     /// Whether `peer` is a voter, now or before the change.

@@ -82,7 +82,7 @@ fn word_step(mixed: u64) -> u64 {
 }
 
 /// More bytes than this go to the vector instructions, whose start costs more than a few table steps.
-const LONG: usize = 64;
+const LONG: usize = 32;
 
 const POLYNOMIAL: u64 = 0x42F0_E1EB_A9EA_3693;
 
