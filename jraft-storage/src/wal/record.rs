@@ -246,7 +246,7 @@ fn encode_peers(out: &mut Vec<u8>, peers: &EntryPeers) {
 }
 
 fn decode_peers(mut bytes: &[u8]) -> Result<EntryPeers, &'static str> {
-    let mut next = || {
+    let mut next = || -> Result<Vec<PeerId>, &'static str> {
         let (count, rest) = bytes.split_first_chunk().ok_or(BAD_EXTRA)?;
         bytes = rest;
         let mut list = Vec::new();

@@ -99,6 +99,8 @@ impl Tail {
     pub(super) fn open(&mut self) {
         if self.bytes.is_empty() {
             self.bytes.resize(GROUP_HEADER, 0);
+            // Where it will be in the header: a reader of the first record goes on from it.
+            self.bytes[GROUP_HEADER - 4..].copy_from_slice(&self.chain.to_le_bytes());
             (self.before, self.records) = (self.chain, 0);
         }
     }

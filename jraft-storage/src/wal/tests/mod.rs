@@ -1,6 +1,8 @@
 //! Tests of the log: through its ports, on the real disk and on one that forgets.
 
 mod contract;
+mod crash;
+mod model;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
