@@ -106,9 +106,6 @@ fn put_meta_fields(out: &mut Vec<u8>, entry: &LogEntry) {
 /// Decodes a request and compares it with its bolt header. Payloads are slices of `content`.
 pub(super) fn decode(header: &[u8], content: &Bytes) -> Result<AppendEntriesRequest, Refusal> {
     let body = Body::read(content)?;
-    if !content.starts_with(header) {
-        body.compare_header(header)?;
-    }
     let missing = |field| Refusal::missing(NAME, field);
     let group_id = body.ids[0].ok_or_else(|| missing("group_id"))?;
     let server_id = body.ids[1].ok_or_else(|| missing("server_id"))?;
@@ -117,6 +114,7 @@ pub(super) fn decode(header: &[u8], content: &Bytes) -> Result<AppendEntriesRequ
     let prev_term = body.prev_term.ok_or_else(|| missing("prev_log_term"))?;
     let prev_index = body.prev_index.ok_or_else(|| missing("prev_log_index"))?;
     let committed = body.committed.ok_or_else(|| missing("committed_index"))?;
+    body.compare_header(header)?;
 
     let peer = peer("peer_id", peer_id)?;
     let group: GroupId = group(group_id)?;
