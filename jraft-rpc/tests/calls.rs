@@ -1,5 +1,7 @@
 //! A client and a server that talk with each other, over TCP and over pipes.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod support;
 
 use std::sync::Arc;

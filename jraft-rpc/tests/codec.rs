@@ -1,5 +1,7 @@
 //! The decoder and the conversion against bad bytes: never a panic, refused as early as can be told.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod support;
 
 use bytes::Bytes;

@@ -1,5 +1,7 @@
 //! Frames recorded from the reference decode to the values that were recorded with them, and encode to the same bytes.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod support;
 
 use std::collections::BTreeMap;
@@ -32,7 +34,7 @@ impl Recorded {
         for line in text.lines() {
             if let Some(line) = line.strip_prefix("# ") {
                 let (key, value) =
-                    line.split_once(": ").unwrap_or((line.trim_end_matches(':'), ""));
+                    line.split_once(": ").unwrap_or_else(|| (line.trim_end_matches(":"), ""));
                 values.insert(key.to_owned(), value.to_owned());
             } else {
                 let digits = line.as_bytes().chunks(2);

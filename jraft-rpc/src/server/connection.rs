@@ -1,8 +1,10 @@
 //! A connection that somebody opened to us: reads frames, holds the answers, ends when it must (`Connection`).
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use jraft_spi::env::MonoTime;
@@ -71,13 +73,24 @@ impl Connection {
     /// Serves it to its end.
     pub(super) async fn serve(self: Arc<Self>, stream: Box<dyn Stream>) {
         let (read_half, write_half) = split(stream);
+        let mut writer = std::pin::pin!(write_all(&*self, write_half));
         let why = tokio::select! {
             biased;
             () = self.stop.notified() => "the port is closed".to_owned(),
             error = self.read(read_half) => error,
-            error = write_all(&*self, write_half) => error.to_string(),
+            error = &mut writer => return self.log_end(&error.to_string()),
             why = self.watch() => why.to_owned(),
         };
+        // What is answered already still leaves, if it can at once.
+        poll_fn(|context| {
+            let _ = writer.as_mut().poll(context);
+            Poll::Ready(())
+        })
+        .await;
+        self.log_end(&why);
+    }
+
+    fn log_end(&self, why: &str) {
         slog::debug!(self.context.env.log, "connection closed"; "from" => &self.from, "why" => why);
     }
 

@@ -1,5 +1,6 @@
 //! What the tests of this package share: an environment on tokio, a node that answers, raw frames.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::collections::BTreeMap;
 use std::future::Future;
