@@ -67,8 +67,13 @@ impl DataDir {
     }
 
     /// The metadata of a group. There is one group, as long as the log has one.
-    pub fn meta(&self, _group: &GroupId) -> FileMetaStorage {
-        FileMetaStorage::new(Arc::clone(&self.disk), self.path.join(META))
+    pub fn meta(&self, group: &GroupId) -> FileMetaStorage {
+        FileMetaStorage::new(Arc::clone(&self.disk), Self::meta_path(&self.path, group))
+    }
+
+    /// Where the metadata of a group lies in a data directory.
+    pub fn meta_path(directory: &Path, _group: &GroupId) -> PathBuf {
+        directory.join(META)
     }
 
     /// Opens log and metadata of `group`.

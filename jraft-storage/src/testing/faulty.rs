@@ -59,6 +59,7 @@ struct State {
     /// Fails only calls this names.
     fail_kind: Option<fn(&Op) -> bool>,
     matching: usize,
+    lose_sync: bool,
     /// Dead handles of a process that crashed do nothing.
     epoch: u64,
     unique: u64,
@@ -86,7 +87,6 @@ enum Change {
 
 struct FaultyFile {
     disk: FaultyDisk,
-    path: PathBuf,
     id: usize,
 }
 
@@ -161,6 +161,18 @@ impl FaultyDisk {
         assert!(file.unsynced.is_empty(), "{} is not at rest", path.display());
         change(&mut file.written);
         file.durable.clone_from(&file.written);
+    }
+
+    /// Changes the bytes of a file under the process that has it open.
+    pub(crate) fn crash_free_edit(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut state = self.state.lock();
+        let id = state.names[path];
+        change(&mut state.files[id].written);
+    }
+
+    /// The next sync fails, and what it should have written counts as clean: it will never reach the disk.
+    pub(crate) fn lose_next_sync(&self) {
+        self.state.lock().lose_sync = true;
     }
 
     pub(crate) fn paths(&self) -> Vec<PathBuf> {
@@ -250,7 +262,7 @@ fn put(file: &mut Vec<u8>, at: u64, bytes: &[u8]) {
 impl Disk for FaultyDisk {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let id = self.state.lock().id(path)?;
-        Ok(Arc::new(FaultyFile { disk: self.clone(), path: path.to_path_buf(), id }))
+        Ok(Arc::new(FaultyFile { disk: self.clone(), id }))
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
@@ -260,7 +272,7 @@ impl Disk for FaultyDisk {
             state.note(path, Change::Link(path.to_path_buf(), id));
             Ok(id)
         })?;
-        Ok(Arc::new(FaultyFile { disk: self.clone(), path: path.to_path_buf(), id }))
+        Ok(Arc::new(FaultyFile { disk: self.clone(), id }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -344,7 +356,7 @@ impl DiskFile for FaultyFile {
     }
 
     fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        self.disk.change(Op::Write(self.path.clone(), at, bytes.len()), |state| {
+        self.disk.change(Op::Write(self.path(), at, bytes.len()), |state| {
             let file = &mut state.files[self.id];
             put(&mut file.written, at, bytes);
             file.unsynced.push(Unsynced::Write(at, bytes.to_vec()));
@@ -353,7 +365,7 @@ impl DiskFile for FaultyFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.disk.change(Op::SetLen(self.path.clone(), len), |state| {
+        self.disk.change(Op::SetLen(self.path(), len), |state| {
             let file = &mut state.files[self.id];
             file.written.resize(len as usize, 0);
             file.unsynced.push(Unsynced::SetLen(len));
@@ -362,12 +374,24 @@ impl DiskFile for FaultyFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.disk.change(Op::Sync(self.path.clone()), |state| {
+        self.disk.change(Op::Sync(self.path()), |state| {
             let file = &mut state.files[self.id];
             file.unsynced.clear();
+            if std::mem::take(&mut state.lose_sync) {
+                return Err(io::Error::other("told to lose pages"));
+            }
             file.durable.clone_from(&file.written);
             Ok(())
         })
+    }
+}
+
+impl FaultyFile {
+    /// The name it has now.
+    fn path(&self) -> PathBuf {
+        let state = self.disk.state.lock();
+        let named = state.names.iter().find(|(_, id)| **id == self.id);
+        named.map(|(path, _)| path.clone()).unwrap_or_default()
     }
 }
 

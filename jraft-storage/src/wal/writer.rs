@@ -87,6 +87,7 @@ impl Writer {
 
     /// Takes entries in.
     pub(super) fn append(&mut self, group: u32, entries: &[LogEntry]) -> Result<(), StorageError> {
+        self.usable()?;
         self.check(group, entries)?;
         self.guarded(|this| {
             this.begin_segment();
@@ -110,6 +111,7 @@ impl Writer {
 
     /// Forgets entries.
     pub(super) fn change(&mut self, group: u32, change: Change) -> Result<(), StorageError> {
+        self.usable()?;
         if let Change::Reset(0 | u64::MAX) = change {
             return Err(StorageError::Other(
                 "a log cannot start at index 0, or at the last there is".into(),
@@ -210,14 +212,16 @@ impl Writer {
         Ok(())
     }
 
+    fn usable(&self) -> Result<(), StorageError> {
+        self.failed.clone().map_or(Ok(()), Err)
+    }
+
     /// Runs `call` unless something failed before, and remembers if it fails.
     fn guarded<T>(
         &mut self,
         call: impl FnOnce(&mut Self) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
-        }
+        self.usable()?;
         let result = call(self);
         if let Err(error) = &result {
             self.failed = Some(error.clone());

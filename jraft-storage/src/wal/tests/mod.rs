@@ -2,7 +2,10 @@
 
 mod contract;
 mod crash;
+mod damage;
+mod failure;
 mod model;
+mod segments;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
