@@ -1,0 +1,50 @@
+//! The full trait, a future and a closure.
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+
+use jraft_core::{
+    ApplyError, Entries, Outcome, RaftGroupService, StateMachine, Status, Task, Term,
+};
+
+#[derive(Default)]
+struct Counter {
+    total: i64,
+}
+
+impl StateMachine for Counter {
+    fn on_apply(&mut self, entries: &mut Entries<'_>) -> Result<(), ApplyError> {
+        for entry in entries {
+            self.total += i64::from_be_bytes(entry.data()[..].try_into()?); // a command of another length stops this node
+            entry.reply(self.total);
+        }
+        Ok(())
+    }
+
+    fn on_leader_start(&mut self, term: Term) {
+        println!("leader of term {term}");
+    }
+
+    fn on_leader_stop(&mut self, why: &Status) {
+        println!("no longer leader: {why}");
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let service = RaftGroupService::builder("counter", "127.0.0.1:8081")
+        .initial_conf("127.0.0.1:8081,127.0.0.1:8082,127.0.0.1:8083")
+        .data_dir("data/1")
+        .start(Counter::default())
+        .await?;
+    let node = service.node();
+    node.watch().until(|status| status.leader.is_some()).await;
+    let total: i64 = node.propose(5i64.to_be_bytes().to_vec()).await?; // a future, queued when it is made
+    println!("{total}");
+    // The reference's way: a closure.
+    node.apply(Task::new(7i64.to_be_bytes().to_vec()).done(|outcome| match outcome {
+        Outcome::Committed(mut c) => println!("{:?} at {:?}", c.reply.take::<i64>(), c.id),
+        Outcome::Refused(status) => println!("certainly not written: {status}"),
+        Outcome::Unknown(status) => println!("may have been written: {status}"),
+    }))?;
+    println!("stopped: {}", service.stopped().await);
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! Time, tasks and chance of a real process. The rest of this package asks here; the library itself asks its `Env`.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "programs live in real time; what the library bans, it bans for nodes"
+)]
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+pub use tokio::time::Instant;
+
+/// Now.
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// Waits.
+pub async fn sleep(wait: Duration) {
+    tokio::time::sleep(wait).await;
+}
+
+/// Waits for `future`, but no longer than `limit`; then it is dropped.
+pub async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(limit, future).await.ok()
+}
+
+/// Starts a task.
+pub fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    tokio::spawn(task)
+}
+
+/// Starts a thread, which ends with the process.
+pub fn spawn_thread(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).map(|_| ())
+}
+
+/// A number that nobody can foretell, different in each process: the standard library's own source of seeds.
+pub fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// Waits until the process is told to end: Ctrl-C, or SIGTERM.
+pub async fn told_to_end() -> std::io::Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok("SIGTERM"),
+        pressed = tokio::signal::ctrl_c() => pressed.map(|()| "Ctrl-C"),
+    }
+}

@@ -1,0 +1,65 @@
+//! Three processes of the benchmark: the leader measures, and all have applied the same.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test may panic, in helpers as well")]
+
+#[path = "kit/processes.rs"]
+#[expect(dead_code, reason = "each test uses a part of the kit")]
+mod processes;
+
+use std::time::Duration;
+
+use jraft_example::{cluster::free_ports, real_time};
+use processes::{BENCH, end_of, signal, start, stdout};
+
+async fn check(sync: &str, apply: &str, payload: &str, chance: u64) {
+    let folder = tempfile::tempdir().unwrap();
+    let ports = free_ports(3, chance).unwrap();
+    let peers = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>();
+    let list = peers.join(",");
+    let children: Vec<_> = (peers.iter().enumerate())
+        .map(|(at, me)| {
+            let data = folder.path().join(at.to_string()).display().to_string();
+            let arguments = [
+                &["--self", me, "--peers", &list, "--data", &data][..],
+                &["--sync", sync, "--apply", apply, "--payload", payload],
+                &["--warmup", "1", "--seconds", "1", "--inflight", "16"],
+                &["--set", "election_timeout_ms=300", "--set", "max_election_delay_ms=200"],
+            ];
+            start(BENCH, &arguments.concat())
+        })
+        .collect();
+    real_time::sleep(Duration::from_secs(7)).await;
+    for child in &children {
+        signal("-TERM", child).await;
+    }
+    let mut lines: Vec<serde_json::Value> = Vec::new();
+    for child in children {
+        let output = end_of(child).await;
+        assert!(output.status.success(), "{}", processes::stderr(&output));
+        lines.extend(stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()));
+    }
+    let (last, load): (Vec<_>, Vec<_>) =
+        lines.into_iter().partition(|line| line.get("digest").is_some());
+    assert_eq!((load.len(), last.len()), (1, 3), "{load:?} {last:?}");
+    let load = &load[0];
+    assert!(load["ops_per_s"].as_u64().unwrap() > 0, "{load}");
+    for key in ["p50_us", "p99_us", "p999_us", "failed", "rss_kib", "inflight", "payload", "fsyncs"]
+    {
+        assert!(load[key].is_u64(), "{key} of {load}");
+    }
+    assert_eq!(load["fsyncs"].as_u64().unwrap() > 0, sync == "true", "{load}");
+    let digests: Vec<_> = last.iter().map(|line| (&line["digest"], &line["applied"])).collect();
+    assert!(digests.iter().all(|digest| *digest == digests[0]), "{last:?}");
+    assert_eq!(last[0]["digest"].as_str().unwrap().len(), 8);
+    assert!(last[0]["applied"].as_u64().unwrap() >= load["ops_per_s"].as_u64().unwrap());
+}
+
+#[tokio::test]
+async fn synced() {
+    check("true", "lane", "16", 100).await;
+}
+
+#[tokio::test]
+async fn in_memory_and_inline() {
+    check("memory", "inline", "3", 200).await;
+}
