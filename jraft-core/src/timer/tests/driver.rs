@@ -161,6 +161,24 @@ fn t_tim_15_the_limit_refuses_and_leaks_nothing() {
 }
 
 #[test]
+fn t_tim_15_the_limit_counts_what_has_expired_but_not_run() {
+    let world = World::new();
+    let timer = world.timer_with_limit(3);
+    let runs = Runs::new(&world);
+    let (below, more) = (timer.clone(), runs.clone());
+    let schedule_two = move || {
+        assert_eq!(below.pending(), 2);
+        below.schedule(Duration::from_millis(1), more.job(3)).unwrap();
+        assert!(below.schedule(Duration::from_millis(1), more.job(9)).is_err());
+    };
+    timer.schedule(Duration::from_millis(1), Box::new(schedule_two)).unwrap();
+    timer.schedule(Duration::from_millis(1), runs.job(1)).unwrap();
+    timer.schedule(Duration::from_millis(1), runs.job(2)).unwrap();
+    world.pass_ms(5);
+    assert_eq!((runs.which(), world.log_lines()), (vec![1, 2, 3], 0));
+}
+
+#[test]
 fn t_tim_16_maximal_delay() {
     let world = World::new();
     let timer = world.timer();
