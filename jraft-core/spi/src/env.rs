@@ -66,10 +66,11 @@ pub trait Clock: Send + Sync + 'static {
     fn sleep_until(&self, at: MonoTime) -> BoxFuture<'static, ()>;
 }
 
-/// Randomness: one stream per purpose, so that a new user of randomness does not disturb the others' seeds.
+/// Randomness: one stream per purpose, so that a new user of randomness does not disturb the others. The purpose names the
+/// node, too: nodes of one loop must not draw the same numbers.
 pub trait Rng: Send + Sync + 'static {
     /// An endless stream of uniformly distributed numbers.
-    fn stream(&self, purpose: &'static str) -> Box<dyn FnMut() -> u64 + Send>;
+    fn stream(&self, purpose: &str) -> Box<dyn FnMut() -> u64 + Send>;
 }
 
 /// Where a task runs.
@@ -166,10 +167,11 @@ impl SeededRng {
 }
 
 impl Rng for SeededRng {
-    fn stream(&self, purpose: &'static str) -> Box<dyn FnMut() -> u64 + Send> {
+    fn stream(&self, purpose: &str) -> Box<dyn FnMut() -> u64 + Send> {
         use rand_xoshiro::Xoshiro256PlusPlus;
         use rand_xoshiro::rand_core::{Rng as _, SeedableRng as _};
-        let mut generator = Xoshiro256PlusPlus::seed_from_u64(self.0 ^ crate::entity::crc64(purpose.as_bytes()));
+        let mut generator =
+            Xoshiro256PlusPlus::seed_from_u64(self.0 ^ crate::entity::crc64(purpose.as_bytes()));
         Box::new(move || generator.next_u64())
     }
 }

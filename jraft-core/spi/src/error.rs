@@ -181,8 +181,8 @@ mod tests {
         let mut seen = 0;
         for line in recorded.lines().skip(1) {
             let columns: Vec<&str> = line.split('\t').collect();
-            let number: i32 = columns[1].parse().unwrap();
-            assert_eq!(RaftError::from_number(number).name(), columns[0], "{line}");
+            let number: i32 = columns[0].parse().unwrap();
+            assert_eq!(RaftError::from_number(number).name(), columns[1], "{line}");
             assert_eq!(RaftError::from_number(number).number(), number, "{line}");
             seen += 1;
         }

@@ -18,8 +18,8 @@ pub mod storage;
 
 pub use conf::{Configuration, ConfigurationEntry, ConfigurationManager};
 pub use entity::{
-    Ballot, Endpoint, EntryPeers, EntryType, GroupId, LogEntry, LogId, LogIndex, NodeId, ParseError,
-    PeerId, Term,
+    Ballot, Endpoint, EntryPeers, EntryType, GroupId, LogEntry, LogId, LogIndex, NodeId,
+    ParseError, PeerId, Term,
 };
 pub use error::{RaftError, Status};
 pub use option::{

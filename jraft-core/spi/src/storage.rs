@@ -213,7 +213,12 @@ impl Default for Recovered {
 impl Recovered {
     /// Nothing: the next entry is 1.
     pub const fn empty() -> Self {
-        Self { first: LogIndex(1), last: LogIndex(0), terms: Vec::new(), configurations: Vec::new() }
+        Self {
+            first: LogIndex(1),
+            last: LogIndex(0),
+            terms: Vec::new(),
+            configurations: Vec::new(),
+        }
     }
 
     /// Takes an entry in: the next one behind the last.
@@ -244,7 +249,9 @@ impl Recovered {
             entries.clear();
             reader.read(next, STEP, &mut entries)?;
             if entries.is_empty() {
-                return Err(StorageError::Other(format!("entry {next} of {first}..={last} is missing")));
+                return Err(StorageError::Other(format!(
+                    "entry {next} of {first}..={last} is missing"
+                )));
             }
             for entry in &entries {
                 if entry.id.index != next {

@@ -1,0 +1,140 @@
+//! `RaftGroupService`: owns this process's membership in one group.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jraft_spi::{GroupId, NodeId, ParseError, PeerId, Status};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::builder::RaftGroupBuilder;
+use super::engine::SharedLogEngine;
+use super::listeners::PortShare;
+use super::runtime::Runtime;
+use crate::node::Node;
+
+/// This process's membership in one group. Dropped, the node shuts down in the background.
+#[must_use = "dropping the service stops the node"]
+pub struct RaftGroupService<H = Node> {
+    handle: H,
+    member: Arc<Member>,
+}
+
+/// What has to be given back at the end.
+pub(super) struct Member {
+    pub(super) node: Node,
+    pub(super) runtime: Runtime,
+    /// Keeps the lanes alive until the group is closed.
+    pub(super) engine: Mutex<Option<SharedLogEngine>>,
+    pub(super) port: Mutex<Option<PortShare>>,
+}
+
+impl RaftGroupService {
+    /// A membership of `me` in `group`. Errors in the texts come out of `start`.
+    pub fn builder<G, P>(group: G, me: P) -> RaftGroupBuilder
+    where
+        G: TryInto<GroupId>,
+        G::Error: Into<ParseError>,
+        P: TryInto<PeerId>,
+        P::Error: Into<ParseError>,
+    {
+        let group = group.try_into().map_err(Into::into);
+        RaftGroupBuilder::new(group, me.try_into().map_err(Into::into))
+    }
+}
+
+impl<H> RaftGroupService<H> {
+    pub(super) fn new(handle: H, member: Arc<Member>) -> Self {
+        Self { handle, member }
+    }
+
+    /// The handle: of the node, or of the application.
+    pub const fn handle(&self) -> &H {
+        &self.handle
+    }
+
+    /// The node.
+    pub fn node(&self) -> &Node {
+        &self.member.node
+    }
+
+    /// Syncs that reached the disk for this node's data directory since it was opened.
+    pub fn fsyncs(&self) -> u64 {
+        self.member.node.fsyncs()
+    }
+
+    /// Refuses new tasks, ends pending ones, syncs, closes, unlocks.
+    pub async fn shutdown(self) {
+        self.member.stop().await;
+    }
+
+    /// Resolves when the node takes no part any more: with OK after a shutdown, else with why it failed.
+    pub async fn stopped(&self) -> Status {
+        self.member.node.core().stopped().await
+    }
+}
+
+impl<H> Drop for RaftGroupService<H> {
+    fn drop(&mut self) {
+        self.member.start_stop();
+    }
+}
+
+impl<H> std::fmt::Debug for RaftGroupService<H> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RaftGroupService({:?})", self.member.node)
+    }
+}
+
+impl Member {
+    fn id(&self) -> NodeId {
+        NodeId::new(self.node.group().clone(), self.node.id().clone())
+    }
+
+    /// Stops on the loop, whoever waits: a dropped future must not leave a half-stopped node.
+    fn start_stop(self: &Arc<Self>) -> oneshot::Receiver<()> {
+        let (sender, done) = oneshot::channel();
+        let member = Arc::clone(self);
+        let env = self.node.core().shared.env.clone();
+        drop(env.on_loop("stop", async move {
+            member.give_back().await;
+            // Nobody waits: then nobody needs to know.
+            let _ = sender.send(());
+        }));
+        done
+    }
+
+    pub(super) async fn stop(self: &Arc<Self>) {
+        // An error means that the loop has ended, and the node with it.
+        drop(self.start_stop().await);
+    }
+
+    async fn give_back(&self) {
+        let inner = self.runtime.inner();
+        inner.manager.remove(&self.node);
+        self.node.core().shutdown().await;
+        let port = self.port.lock().take();
+        if let Some(port) = port {
+            inner.listeners.leave(port).await;
+        }
+        self.engine.lock().take();
+        inner.stop_list.0.lock().remove(&self.id());
+    }
+}
+
+/// The members of a runtime, to be stopped with it.
+#[derive(Default)]
+pub(super) struct StopList(Mutex<BTreeMap<NodeId, Arc<Member>>>);
+
+impl StopList {
+    pub(super) fn add(&self, member: &Arc<Member>) {
+        self.0.lock().insert(member.id(), Arc::clone(member));
+    }
+
+    pub(super) async fn stop_all(&self) {
+        let members: Vec<Arc<Member>> = self.0.lock().values().cloned().collect();
+        for member in members {
+            member.stop().await;
+        }
+    }
+}

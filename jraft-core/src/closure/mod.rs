@@ -1,0 +1,13 @@
+//! How a task ends: `Done` runs exactly once, with an `Outcome` of three kinds.
+//!
+//! The reference's `Closure` and `Task`.
+
+mod done;
+mod proposal;
+mod task;
+
+pub use done::{Committed, Done, Outcome, Reply};
+pub(crate) use done::{DoneQueue, Ending};
+pub use proposal::{Proposal, ProposeError};
+pub(crate) use task::AcceptedTask;
+pub use task::{Rejected, Task};

@@ -1,0 +1,66 @@
+//! What the lane of a state machine is told, in order.
+
+use jraft_spi::{LogIndex, Status};
+use tokio::sync::oneshot;
+
+use crate::closure::{AcceptedTask, Done, DoneQueue, Ending, Outcome};
+use crate::log::EntrySlice;
+use crate::node::effect::FsmNotice;
+use crate::sync::LaneQueue;
+
+/// Entries that are committed.
+pub(crate) struct ApplyRange {
+    /// The part that is only on the disk, first.
+    pub(crate) from_disk: Option<(LogIndex, LogIndex)>,
+    pub(crate) slices: Vec<EntrySlice>,
+    pub(crate) upto: LogIndex,
+    /// Whom to tell, by first index.
+    pub(crate) tasks: Vec<(LogIndex, Vec<AcceptedTask>)>,
+}
+
+/// Runs when an index is applied, or when that will never happen.
+pub(crate) type WhenApplied = Box<dyn FnOnce(Result<(), Status>) + Send>;
+
+/// One thing to do.
+pub(crate) enum FsmCommand {
+    Apply(ApplyRange),
+    Notice(FsmNotice),
+    /// A task has ended otherwise than by being applied.
+    End(Done, Outcome),
+    /// A task was dropped somewhere.
+    Dropped(Ending, Outcome),
+    /// Run `call` once everything up to the index is applied.
+    WhenApplied(LogIndex, WhenApplied),
+    Shutdown(oneshot::Sender<()>),
+}
+
+/// The queue of the lane.
+#[derive(Default)]
+pub(crate) struct FsmQueue(LaneQueue<FsmCommand>);
+
+impl FsmQueue {
+    pub(crate) fn push(&self, command: FsmCommand) {
+        let Err(refused) = self.0.push(command) else { return };
+        // The lane has ended: whoever waits is told here, since nobody else will.
+        match refused {
+            FsmCommand::End(done, outcome) => done.run(outcome),
+            FsmCommand::Dropped(ending, outcome) => ending.run(outcome),
+            FsmCommand::Apply(range) => drop(range),
+            other => drop(other),
+        }
+    }
+
+    pub(crate) async fn take(&self, out: &mut Vec<FsmCommand>) -> bool {
+        self.0.take(out).await
+    }
+
+    pub(crate) fn close(&self) {
+        self.0.close();
+    }
+}
+
+impl DoneQueue for FsmQueue {
+    fn enqueue(&self, ending: Ending, outcome: Outcome) {
+        self.push(FsmCommand::Dropped(ending, outcome));
+    }
+}

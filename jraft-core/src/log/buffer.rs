@@ -1,0 +1,256 @@
+//! `LogBuffer`: the entries that somebody still needs in memory, in the batches in which they came.
+//!
+//! The in-memory half of the reference's `LogManagerImpl`. Batches are shared with the disk, the peers and the state
+//! machine by pointer, so an entry is stored once however many use it.
+
+use std::collections::VecDeque;
+
+use jraft_spi::message::EntryBatch;
+use jraft_spi::{LogEntry, LogIndex};
+
+/// A run of entries inside a shared batch.
+#[derive(Clone, Debug)]
+pub(crate) struct EntrySlice {
+    batch: EntryBatch,
+    from: usize,
+    to: usize,
+}
+
+impl EntrySlice {
+    /// The whole of a batch, which must not be empty.
+    pub(crate) fn whole(batch: EntryBatch) -> Self {
+        assert!(!batch.is_empty(), "a slice holds at least one entry");
+        let to = batch.len();
+        Self { batch, from: 0, to }
+    }
+
+    pub(crate) fn entries(&self) -> &[LogEntry] {
+        &self.batch.entries()[self.from..self.to]
+    }
+
+    pub(crate) fn first(&self) -> LogIndex {
+        self.entries()[0].id.index
+    }
+
+    pub(crate) fn last(&self) -> LogIndex {
+        self.entries()[self.to - self.from - 1].id.index
+    }
+
+    /// The part with indexes in `first..=last`, if there is one.
+    pub(crate) fn between(&self, first: LogIndex, last: LogIndex) -> Option<Self> {
+        let (start, end) = (self.first().max(first), self.last().min(last));
+        if start > end {
+            return None;
+        }
+        let from = self.from + (start.0 - self.first().0) as usize;
+        let to = from + (end.0 - start.0) as usize + 1;
+        Some(Self { batch: self.batch.clone(), from, to })
+    }
+
+    /// The batch itself, if the slice is all of it.
+    fn as_batch(&self) -> Option<&EntryBatch> {
+        (self.from == 0 && self.to == self.batch.len()).then_some(&self.batch)
+    }
+
+    pub(crate) fn estimated_bytes(&self) -> usize {
+        self.entries().iter().map(LogEntry::estimated_bytes).sum()
+    }
+}
+
+/// How much one batch may hold; at least one entry is taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BatchLimit {
+    pub(crate) entries: usize,
+    /// Payload bytes, soft: no entry is added once this much is collected.
+    pub(crate) bytes: usize,
+}
+
+/// The newest part of the log, contiguous up to the last entry.
+#[derive(Debug, Default)]
+pub(crate) struct LogBuffer {
+    slices: VecDeque<(EntrySlice, usize)>,
+    bytes: usize,
+    /// The batch that was cut last, so that the next peer gets the same one.
+    cut: Option<EntryBatch>,
+}
+
+impl LogBuffer {
+    /// The first index in memory.
+    pub(crate) fn first(&self) -> Option<LogIndex> {
+        self.slices.front().map(|(slice, _)| slice.first())
+    }
+
+    /// The estimated memory held.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Adds entries behind the last.
+    pub(crate) fn push(&mut self, slice: EntrySlice) {
+        if let Some((last, _)) = self.slices.back() {
+            assert_eq!(last.last().next(), slice.first(), "the buffer has no holes");
+        }
+        let bytes = slice.estimated_bytes();
+        self.bytes += bytes;
+        self.slices.push_back((slice, bytes));
+    }
+
+    /// Forgets everything after `last_kept`.
+    pub(crate) fn truncate_suffix(&mut self, last_kept: LogIndex) {
+        self.cut = None;
+        while self.slices.back().is_some_and(|(slice, _)| slice.last() > last_kept) {
+            let Some((slice, bytes)) = self.slices.pop_back() else { return };
+            self.bytes -= bytes;
+            if let Some(kept) = slice.between(slice.first(), last_kept) {
+                self.push(kept);
+            }
+        }
+    }
+
+    /// Forgets whole batches up to `upto`.
+    pub(crate) fn release(&mut self, upto: LogIndex) {
+        while self.slices.front().is_some_and(|(slice, _)| slice.last() <= upto) {
+            if let Some((_, bytes)) = self.slices.pop_front() {
+                self.bytes -= bytes;
+            }
+        }
+        if self.slices.is_empty() {
+            self.cut = None;
+        }
+    }
+
+    /// The slices of `first..=last`, all of which must be in memory.
+    pub(crate) fn slices(&self, first: LogIndex, last: LogIndex) -> Vec<EntrySlice> {
+        let at = self.position(first);
+        let from_here = self.slices.range(at..);
+        from_here
+            .take_while(|(slice, _)| slice.first() <= last)
+            .filter_map(|(slice, _)| slice.between(first, last))
+            .collect()
+    }
+
+    /// A batch from `from` on, which must be in memory: the stored one where that is what fits, else a new one.
+    pub(crate) fn batch(&mut self, from: LogIndex, limit: BatchLimit) -> EntryBatch {
+        let at = self.position(from);
+        let (slice, _) = &self.slices[at];
+        if at + 1 == self.slices.len() && slice.first() == from {
+            if let Some(batch) = slice.as_batch().filter(|batch| fits(batch.entries(), limit)) {
+                return batch.clone();
+            }
+        }
+        let entries = self.collect(at, from, limit);
+        if let Some(cut) = &self.cut {
+            let same = cut.len() == entries.len() && cut.entries()[0].id == entries[0].id;
+            if same {
+                return cut.clone();
+            }
+        }
+        let batch = EntryBatch::new(entries);
+        self.cut = Some(batch.clone());
+        batch
+    }
+
+    fn collect(&self, at: usize, from: LogIndex, limit: BatchLimit) -> Vec<LogEntry> {
+        let mut entries = Vec::new();
+        let mut bytes = 0;
+        for (slice, _) in self.slices.range(at..) {
+            for entry in slice.entries() {
+                if entry.id.index < from {
+                    continue;
+                }
+                if !entries.is_empty() && (entries.len() >= limit.entries || bytes >= limit.bytes) {
+                    return entries;
+                }
+                bytes += entry.data.len();
+                entries.push(entry.clone());
+            }
+        }
+        entries
+    }
+
+    fn position(&self, index: LogIndex) -> usize {
+        let after = self.slices.partition_point(|(slice, _)| slice.first() <= index);
+        assert!(after > 0, "index {index} is in memory");
+        after - 1
+    }
+}
+
+fn fits(entries: &[LogEntry], limit: BatchLimit) -> bool {
+    let before_last = &entries[..entries.len() - 1];
+    entries.len() <= limit.entries
+        && before_last.iter().map(|entry| entry.data.len()).sum::<usize>() < limit.bytes.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use jraft_spi::{LogId, Term};
+
+    use super::*;
+
+    const WIDE: BatchLimit = BatchLimit { entries: 100, bytes: 1 << 20 };
+
+    fn slice(first: u64, count: u64) -> EntrySlice {
+        let entry =
+            |index| LogEntry::data(LogId::new(LogIndex(index), Term(1)), Bytes::from(vec![7; 10]));
+        EntrySlice::whole(EntryBatch::new((first..first + count).map(entry).collect()))
+    }
+
+    fn buffer(parts: &[(u64, u64)]) -> LogBuffer {
+        let mut buffer = LogBuffer::default();
+        for &(first, count) in parts {
+            buffer.push(slice(first, count));
+        }
+        buffer
+    }
+
+    fn indexes(batch: &EntryBatch) -> Vec<u64> {
+        batch.entries().iter().map(|entry| entry.id.index.0).collect()
+    }
+
+    #[test]
+    fn batches_cross_slices_and_stop_at_the_limits() {
+        let mut buffer = buffer(&[(1, 2), (3, 3), (6, 1)]);
+        assert_eq!(indexes(&buffer.batch(LogIndex(2), WIDE)), [2, 3, 4, 5, 6]);
+        let two = BatchLimit { entries: 2, ..WIDE };
+        assert_eq!(indexes(&buffer.batch(LogIndex(4), two)), [4, 5]);
+        let soft = BatchLimit { bytes: 15, ..WIDE };
+        assert_eq!(indexes(&buffer.batch(LogIndex(1), soft)), [1, 2]);
+        let tiny = BatchLimit { entries: 1, bytes: 0 };
+        assert_eq!(indexes(&buffer.batch(LogIndex(6), tiny)), [6]);
+    }
+
+    #[test]
+    fn the_bytes_follow_what_is_held() {
+        let mut buffer = buffer(&[(1, 2), (3, 4)]);
+        let each = 196 + 10;
+        assert_eq!(buffer.bytes(), 6 * each);
+        buffer.truncate_suffix(LogIndex(4));
+        assert_eq!(buffer.bytes(), 4 * each);
+        buffer.release(LogIndex(2));
+        assert_eq!((buffer.bytes(), buffer.first()), (2 * each, Some(LogIndex(3))));
+        buffer.release(LogIndex(3));
+        assert_eq!(buffer.first(), Some(LogIndex(3)), "whole batches only");
+        buffer.truncate_suffix(LogIndex(2));
+        assert_eq!((buffer.bytes(), buffer.first()), (0, None));
+    }
+
+    #[test]
+    fn a_cut_batch_is_shared_until_the_log_changes_under_it() {
+        let mut buffer = buffer(&[(1, 2), (3, 2)]);
+        let shared = |a: &EntryBatch, b: &EntryBatch| std::ptr::eq(a.entries(), b.entries());
+        let (a, b) = (buffer.batch(LogIndex(1), WIDE), buffer.batch(LogIndex(1), WIDE));
+        assert!(shared(&a, &b));
+        buffer.truncate_suffix(LogIndex(3));
+        assert_eq!(indexes(&buffer.batch(LogIndex(1), WIDE)), [1, 2, 3]);
+    }
+
+    #[test]
+    fn slices_cover_exactly_the_asked_range() {
+        let buffer = buffer(&[(1, 2), (3, 3), (6, 2)]);
+        let found = buffer.slices(LogIndex(2), LogIndex(6));
+        let ranges: Vec<(u64, u64)> =
+            found.iter().map(|part| (part.first().0, part.last().0)).collect();
+        assert_eq!(ranges, [(2, 2), (3, 5), (6, 6)]);
+    }
+}
