@@ -144,3 +144,6 @@ const FORMAT: &str = "FORMAT";
 const LOG: &str = "log";
 const META: &str = "raft_meta";
 const FORMAT_1: &str = "jraft data directory, format 1, number ";
+
+#[cfg(test)]
+mod tests;

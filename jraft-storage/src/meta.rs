@@ -129,3 +129,6 @@ const FILE_NAME: &str = "raft_meta";
 const MESSAGE_NAME: &str = "jraft.StablePBMeta";
 /// Far above the longest text of a peer.
 const MAX_BYTES: u64 = 64 * 1024;
+
+#[cfg(test)]
+mod tests;

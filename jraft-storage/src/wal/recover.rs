@@ -170,8 +170,7 @@ impl Scan<'_> {
             let found = Window::new(Arc::clone(later)).behind(DATA_START)?;
             behind = behind.max(found.durable.unwrap_or_default());
         }
-        let mut window = Window::new(Arc::clone(self.segment()));
-        let found = window.behind(self.offset)?;
+        let found = Window::new(Arc::clone(self.segment())).behind(self.offset)?;
         behind = behind.max(found.durable.unwrap_or_default());
         if here < behind {
             return Err(
@@ -190,16 +189,15 @@ impl Scan<'_> {
                 return Err(self.damaged(0, what));
             }
         }
-        self.cut(&found, &mut window)
+        self.cut(&found)
     }
 
     /// Removes what a crash left behind the end.
-    fn cut(&self, behind: &Behind, window: &mut Window) -> Result<(), StorageError> {
+    fn cut(&self, behind: &Behind) -> Result<(), StorageError> {
         let segment = self.segment();
-        let mut end = behind.end;
-        if segment.header.zeroed {
-            end = end.max(window.last_nonzero(self.offset)?);
-        }
+        // In a file that was used before all but groups of this use is left alone: it does not verify.
+        let zeroed = segment.header.zeroed;
+        let end = if zeroed { behind.bytes_end } else { behind.groups_end };
         if end <= self.offset {
             return Ok(());
         }

@@ -27,12 +27,14 @@ pub(super) struct Group {
 }
 
 /// What was found behind the place where the log stops.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Behind {
     /// The latest place any group there says was durable.
     pub(super) durable: Option<Place>,
-    /// Where the last of these groups ends; 0 if there is none.
-    pub(super) end: u64,
+    /// Where the last of these groups ends, or the place itself.
+    pub(super) groups_end: u64,
+    /// Where the last byte that is not zero ends, or the place itself.
+    pub(super) bytes_end: u64,
 }
 
 impl Window {
@@ -86,46 +88,38 @@ impl Window {
     /// Looks at all places from `from` on where a group could begin.
     pub(super) fn behind(&mut self, from: u64) -> Result<Behind, StorageError> {
         let (size, seed) = (self.segment.header.bytes, self.segment.seed);
-        let mut found = Behind::default();
+        let mut found = Behind { durable: None, groups_end: from, bytes_end: from };
         let mut at = from.next_multiple_of(ALIGN);
-        while at + (GROUP_HEADER as u64) <= size {
-            let bytes = self.slice(at, WINDOW)?;
-            let last = bytes.len().saturating_sub(GROUP_HEADER);
-            for inside in (0..=last).step_by(ALIGN as usize) {
-                if !bytes[inside..].starts_with(&GROUP_MAGIC) {
-                    continue;
-                }
-                let place = at + inside as u64;
-                if let Some(header) = GroupHeader::decode(&bytes[inside..], place, seed) {
-                    found.durable = found.durable.max(Some(header.durable));
-                    found.end = found.end.max(header.end().min(size));
-                }
-            }
-            if bytes.len() < GROUP_HEADER {
+        while at < size {
+            let bytes = self.slice(at, CHUNK)?;
+            let step = bytes.len().min(CHUNK as usize - GROUP_HEADER);
+            if step == 0 {
                 break;
             }
-            at += (last as u64 + ALIGN) / ALIGN * ALIGN;
+            if bytes != &ZEROS[..bytes.len()] {
+                found.look(bytes, at, seed);
+            }
+            // The next look begins early enough to see a header that this one saw only a part of.
+            at += (step as u64).next_multiple_of(ALIGN);
         }
+        found.groups_end = found.groups_end.min(size);
         Ok(found)
     }
+}
 
-    /// Where the last byte that is not zero ends, from `from` on.
-    pub(super) fn last_nonzero(&mut self, from: u64) -> Result<u64, StorageError> {
-        let size = self.segment.header.bytes;
-        let (mut at, mut end) = (from, from);
-        while at < size {
-            let bytes = self.slice(at, (size - at).min(ZEROS.len() as u64))?;
-            if bytes.is_empty() {
-                break;
+impl Behind {
+    fn look(&mut self, bytes: &[u8], at: u64, seed: u32) {
+        let last = bytes.iter().rposition(|&byte| byte != 0);
+        self.bytes_end = self.bytes_end.max(last.map_or(0, |last| at + last as u64 + 1));
+        for inside in (0..bytes.len()).step_by(ALIGN as usize) {
+            if !bytes[inside..].starts_with(&GROUP_MAGIC) {
+                continue;
             }
-            if bytes != &ZEROS[..bytes.len()]
-                && let Some(last) = bytes.iter().rposition(|&byte| byte != 0)
-            {
-                end = at + last as u64 + 1;
+            if let Some(header) = GroupHeader::decode(&bytes[inside..], at + inside as u64, seed) {
+                self.durable = self.durable.max(Some(header.durable));
+                self.groups_end = self.groups_end.max(header.end());
             }
-            at += bytes.len() as u64;
         }
-        Ok(end)
     }
 }
 
@@ -150,4 +144,7 @@ fn verify(header: &GroupHeader, body: &[u8]) -> Result<Group, &'static str> {
     Ok(Group { header: *header, records, chain })
 }
 
-const WINDOW: u64 = 1 << 20;
+/// How much is read at once: several groups of the usual size at most.
+const WINDOW: u64 = 4 << 20;
+/// How much is looked at at once.
+const CHUNK: u64 = ZEROS.len() as u64;

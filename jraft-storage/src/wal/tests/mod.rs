@@ -1,5 +1,6 @@
 //! Tests of the log: through its ports, on the real disk and on one that forgets.
 
+mod concurrent;
 mod contract;
 mod crash;
 mod damage;
