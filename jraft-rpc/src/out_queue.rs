@@ -59,7 +59,9 @@ impl OutQueue {
 
     /// All bytes in one piece.
     pub(crate) fn concat(&mut self) -> Bytes {
-        self.take().into_iter().flatten().collect()
+        let mut all = BytesMut::with_capacity(self.unsent());
+        self.take().iter().for_each(|chunk| all.extend_from_slice(chunk));
+        all.freeze()
     }
 
     fn close_tail(&mut self) {

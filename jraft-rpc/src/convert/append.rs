@@ -122,12 +122,14 @@ pub(super) fn decode(header: &[u8], content: &Bytes) -> Result<AppendEntriesRequ
     let message_term = term("term", message_term)?;
     let prev = LogId::new(index("prev_log_index", prev_index)?, term("prev_log_term", prev_term)?);
     let committed = index("committed_index", committed)?;
-    let kind = match (body.metas.is_empty(), &body.data) {
+    let kind = match (body.entries.is_empty(), &body.data) {
         (false, _) => AppendKind::Entries,
         (true, Some(_)) => AppendKind::Probe,
         (true, None) => AppendKind::Heartbeat,
     };
-    let entries = place(body.metas, &prev, content, body.data)?;
+    let data = body.data.map_or_else(Bytes::new, |range| content.slice(range));
+    let mut entries = body.entries;
+    place(&mut entries, &body.lens, prev, &data)?;
     Ok(AppendEntriesRequest {
         group,
         server,
@@ -142,34 +144,31 @@ pub(super) fn decode(header: &[u8], content: &Bytes) -> Result<AppendEntriesRequ
 
 /// Gives each entry its index and its slice of the data.
 fn place(
-    metas: Vec<(LogEntry, usize)>,
-    prev: &LogId,
-    content: &Bytes,
-    data: Option<Range<usize>>,
-) -> Result<Vec<LogEntry>, Refusal> {
-    let data = data.map_or_else(Bytes::new, |range| content.slice(range));
-    if prev.index.0 + metas.len() as u64 > i64::MAX as u64 {
+    entries: &mut [LogEntry],
+    lens: &[usize],
+    prev: LogId,
+    data: &Bytes,
+) -> Result<(), Refusal> {
+    if prev.index.0 + entries.len() as u64 > i64::MAX as u64 {
         return Err(Refusal::invalid("prev_log_index and the entries pass the last index"));
     }
     let mut at = 0_usize;
     let mut next = prev.index;
-    let mut entries = Vec::with_capacity(metas.len());
-    for (mut entry, len) in metas {
+    for (entry, len) in entries.iter_mut().zip(lens) {
         next = next.next();
         entry.id.index = next;
-        if len > 0 {
-            let end = at.checked_add(len).filter(|end| *end <= data.len());
+        if *len > 0 {
+            let end = at.checked_add(*len).filter(|end| *end <= data.len());
             let end =
                 end.ok_or_else(|| Refusal::invalid("data is shorter than the sum of data_len"))?;
             entry.data = data.slice(at..end);
             at = end;
         }
-        entries.push(entry);
     }
     if at != data.len() {
         return Err(Refusal::invalid("data is longer than the sum of data_len"));
     }
-    Ok(entries)
+    Ok(())
 }
 
 /// What stands in the content, with the metas already read.
@@ -180,8 +179,10 @@ struct Body<'a> {
     prev_term: Option<i64>,
     prev_index: Option<i64>,
     committed: Option<i64>,
-    /// Each entry, without index and data, and its data_len.
-    metas: Vec<(LogEntry, usize)>,
+    /// The entries, without index and data.
+    entries: Vec<LogEntry>,
+    /// The data_len of each.
+    lens: Vec<usize>,
     data: Option<Range<usize>>,
 }
 
@@ -210,14 +211,18 @@ impl<'a> Body<'a> {
     }
 
     fn add_meta(&mut self, meta: Reader<'_>, left: usize) -> Result<(), Refusal> {
-        if self.metas.len() == MAX_ENTRIES {
+        if self.entries.len() == MAX_ENTRIES {
             return Err(Refusal::invalid(format!("more than {MAX_ENTRIES} entries")));
         }
-        if self.metas.is_empty() {
+        if self.entries.is_empty() {
             // All of about the length of the first. A guess must not cost more than what was received.
-            self.metas.reserve((left / (meta.left() + 2) + 1).min(1024));
+            let guess = (left / (meta.left() + 2) + 1).min(1024);
+            self.entries.reserve(guess);
+            self.lens.reserve(guess);
         }
-        self.metas.push(read_meta(meta)?);
+        let (entry, len) = read_meta(meta)?;
+        self.entries.push(entry);
+        self.lens.push(len);
         Ok(())
     }
 

@@ -90,7 +90,11 @@ fn run_on<T>(test: impl Future<Output = T>, paused: bool) -> T {
         .start_paused(paused)
         .build()
         .unwrap();
-    runtime.block_on(test)
+    // A test that waits for ever fails instead: after ten seconds, or a day of time that only seems to pass.
+    let limit = Duration::from_secs(if paused { 86_400 } else { 10 });
+    #[allow(clippy::disallowed_methods, reason = "this is the clock of the tests")]
+    let test = async { tokio::time::timeout(limit, test).await };
+    runtime.block_on(test).expect("the test takes too long")
 }
 
 pub fn wait_ms(ms: u64) -> impl Future<Output = ()> {
