@@ -30,14 +30,14 @@ pub struct DataDir {
 /// The storage of one node.
 #[non_exhaustive]
 pub struct OpenedStorage {
-    /// The directory; dropped last.
-    pub dir: DataDir,
     /// The engine, to sync and to close.
     pub engine: WalEngine,
     /// The log of the group.
     pub log: OpenedLog,
     /// Term and vote.
     pub meta: FileMetaStorage,
+    /// The directory, with the lock; last, so that it is dropped last.
+    pub dir: DataDir,
 }
 
 impl DataDir {

@@ -211,15 +211,18 @@ impl<T> Context<T> for io::Result<T> {
     }
 }
 
-/// Makes a directory and its name durable.
+/// Makes a directory and those above it, and makes their names durable.
 pub(crate) fn make_dir(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
-    if !disk.exists(dir).context("look for", dir)? {
-        disk.create_dir_all(dir).context("make", dir)?;
+    let mut parents = Vec::new();
+    for dir in dir.ancestors() {
+        let Some(above) = dir.parent() else { break };
+        parents.push(if above.as_os_str().is_empty() { Path::new(".") } else { above });
+        if disk.exists(above).context("look for", above)? {
+            break;
+        }
     }
-    match dir.parent() {
-        Some(above) if !above.as_os_str().is_empty() => disk.sync_dir(above).context("sync", above),
-        _ => Ok(()),
-    }
+    disk.create_dir_all(dir).context("make", dir)?;
+    parents.iter().rev().try_for_each(|above| disk.sync_dir(above).context("sync", above))
 }
 
 /// Reads a whole small file; `limit` guards against one that is not.

@@ -175,5 +175,5 @@ fn checked(mut options: WalOptions) -> Result<WalOptions, StorageError> {
 
 /// The number of the first group of a log.
 const FIRST_GROUP: u32 = 1;
-/// Places in a segment are kept in four bytes.
+/// With the largest record behind it, still below what places in four bytes can say.
 const MAX_SEGMENT: u64 = 1 << 31;

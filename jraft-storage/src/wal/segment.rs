@@ -56,7 +56,7 @@ impl Segment {
         if header.directory != directory {
             return Err(damaged("the segment belongs to another data directory"));
         }
-        if size < header.bytes || header.bytes < Self::MIN_BYTES {
+        if size < header.bytes || !(Self::MIN_BYTES..=Self::MAX_BYTES).contains(&header.bytes) {
             return Err(damaged(&format!("{} bytes were made, {size} are there", header.bytes)));
         }
         Ok(Self::new(header, path, file))
@@ -91,6 +91,8 @@ impl Segment {
     const RESERVE: u64 = GROUP_HEADER as u64 + ALIGN;
     /// The smallest size: the header's page and another one.
     pub(super) const MIN_BYTES: u64 = 2 * DATA_START;
+    /// The largest: places in a segment are kept in four bytes.
+    const MAX_BYTES: u64 = 1 << 32;
 }
 
 /// Says that the bytes of a file are not what was written.

@@ -143,24 +143,14 @@ impl Writer {
     pub(super) fn sync(&mut self) -> Result<(), StorageError> {
         self.guarded(|this| {
             this.write()?;
-            this.sync_written()
+            if this.pool.options.sync { this.sync_written() } else { Ok(()) }
         })
     }
 
     /// What can wait until a sync is reported: gives back old segments, makes the next one ready.
     pub(super) fn keep_house(&mut self) -> Result<(), StorageError> {
         self.guarded(|this| {
-            let needed = this.oldest_needed();
-            for _ in 0..RECYCLED_AT_ONCE {
-                match this.segments.front() {
-                    Some(front) if front.sequence() < needed => {
-                        debug!(this.log, "log segment is free"; "segment" => front.sequence());
-                        this.pool.give_back(front)?;
-                        this.segments.pop_front();
-                    }
-                    _ => break,
-                }
-            }
+            this.give_back()?;
             let current = this.segments.back().expect("there is always a segment");
             let fresh = std::mem::take(&mut this.fresh);
             if this.written.offset > current.header.bytes / 2 && fresh > 0 {
@@ -175,6 +165,7 @@ impl Writer {
     pub(super) fn close(&mut self) -> Result<(), StorageError> {
         self.sync()?;
         self.guarded(|this| {
+            this.sync_written()?;
             let segment = this.segments.back().expect("there is always a segment");
             let end = this.written.offset + GROUP_HEADER as u64;
             if this.written.offset > DATA_START && end <= segment.header.bytes {
@@ -245,11 +236,25 @@ impl Writer {
     fn sync_written(&mut self) -> Result<(), StorageError> {
         if self.durable < self.written {
             let segment = self.segments.back().expect("there is always a segment");
-            if self.pool.options.sync {
-                segment.file.sync_data().context("sync", &segment.path)?;
-                self.syncs += 1;
-            }
+            segment.file.sync_data().context("sync", &segment.path)?;
+            self.syncs += 1;
             self.durable = self.written;
+        }
+        Ok(())
+    }
+
+    /// Lets go of old segments, when what says that they are not needed is durable.
+    fn give_back(&mut self) -> Result<(), StorageError> {
+        let needed = self.oldest_needed();
+        for _ in 0..RECYCLED_AT_ONCE {
+            let front = Arc::clone(self.segments.front().expect("there is always a segment"));
+            if front.sequence() >= needed {
+                break;
+            }
+            self.sync_written()?;
+            debug!(self.log, "log segment is free"; "segment" => front.sequence());
+            self.pool.give_back(&front)?;
+            self.segments.pop_front();
         }
         Ok(())
     }

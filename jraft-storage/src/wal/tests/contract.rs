@@ -44,7 +44,8 @@ fn group() -> GroupId {
 }
 
 fn contract(make: &dyn Fn() -> Box<dyn Host>) {
-    let cases: &[(&str, fn(&mut dyn Host))] = &[
+    type Case = (&'static str, fn(&mut dyn Host));
+    let cases: &[Case] = &[
         ("T-STO-1", empty_state),
         ("T-STO-3", configurations_come_back),
         ("T-STO-4", many_entries),

@@ -234,7 +234,7 @@ fn damage_met_while_reading_is_an_error_and_never_a_wrong_entry() {
             let mut out = Vec::new();
             let limit = jraft_spi::storage::ReadLimit { entries: 1, bytes: 0 };
             match log.reader.read(jraft_spi::entity::LogIndex(index), limit, &mut out) {
-                Ok(()) => assert_eq!(out, [expected.clone()]),
+                Ok(()) => assert_eq!(out, std::slice::from_ref(expected)),
                 Err(error) => assert!(is_damaged(&error), "{error}"),
             }
         }

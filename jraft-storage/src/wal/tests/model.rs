@@ -1,7 +1,5 @@
 //! A log in memory that remembers every state it went through, to say whether what a crash left is one of them.
 
-use std::sync::Arc;
-
 use jraft_spi::conf::ConfigurationEntry;
 use jraft_spi::entity::{EntryPeers, EntryType, LogEntry, LogId, LogIndex, Term};
 use jraft_spi::storage::StorageError;
@@ -208,4 +206,3 @@ impl Runner {
 }
 
 pub(super) use crate::testing::Crash;
-pub(super) type Shared = Arc<dyn crate::Disk>;
