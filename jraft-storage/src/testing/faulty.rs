@@ -60,6 +60,7 @@ struct State {
     fail_kind: Option<fn(&Op) -> bool>,
     matching: usize,
     lose_sync: bool,
+    on_read: Option<Box<dyn FnOnce() + Send>>,
     /// Dead handles of a process that crashed do nothing.
     epoch: u64,
     unique: u64,
@@ -173,6 +174,11 @@ impl FaultyDisk {
     /// The next sync fails, and what it should have written counts as clean: it will never reach the disk.
     pub(crate) fn lose_next_sync(&self) {
         self.state.lock().lose_sync = true;
+    }
+
+    /// Runs something in the middle of the next read, before it gets its bytes.
+    pub(crate) fn on_read(&self, run: impl FnOnce() + Send + 'static) {
+        self.state.lock().on_read = Some(Box::new(run));
     }
 
     pub(crate) fn paths(&self) -> Vec<PathBuf> {
@@ -347,6 +353,10 @@ impl DiskFile for FaultyFile {
     }
 
     fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<usize> {
+        let hook = self.disk.state.lock().on_read.take();
+        if let Some(run) = hook {
+            run();
+        }
         let state = self.disk.state.lock();
         let bytes = &state.files[self.id].written;
         let from = (at as usize).min(bytes.len());
@@ -376,11 +386,17 @@ impl DiskFile for FaultyFile {
     fn sync_data(&self) -> io::Result<()> {
         self.disk.change(Op::Sync(self.path()), |state| {
             let file = &mut state.files[self.id];
-            file.unsynced.clear();
+            let unsynced = std::mem::take(&mut file.unsynced);
             if std::mem::take(&mut state.lose_sync) {
                 return Err(io::Error::other("told to lose pages"));
             }
-            file.durable.clone_from(&file.written);
+            // Not a copy of what was written: a page that was lost before counts as clean and stays lost.
+            for op in unsynced {
+                match op {
+                    Unsynced::Write(at, bytes) => put(&mut file.durable, at, &bytes),
+                    Unsynced::SetLen(len) => file.durable.resize(len as usize, 0),
+                }
+            }
             Ok(())
         })
     }

@@ -60,6 +60,39 @@ fn readers_see_all_that_was_appended_and_never_anything_else() {
     });
 }
 
+/// A reader that looked up where entries stand, and finds the file used anew when it gets there.
+#[test]
+fn entries_forgotten_in_the_middle_of_a_read_are_not_damage() {
+    for reset in [false, true] {
+        let disk = FaultyDisk::new();
+        let mut log = open(&disk).unwrap();
+        for index in 1..=9 {
+            log.storage.append(&[sized(index, 1, 3000)]).unwrap();
+            log.sync().unwrap();
+        }
+        let reader = Arc::clone(&log.reader);
+        let new = if reset { 1 } else { 10 };
+        disk.on_read(move || {
+            if reset {
+                log.storage.reset(LogIndex(1)).unwrap();
+            } else {
+                log.storage.truncate_prefix(LogIndex(10)).unwrap();
+            }
+            log.sync().unwrap();
+            // Of the same size, so that they stand where the old ones stood.
+            for index in new..new + 12 {
+                log.storage.append(&[sized(index, 2, 3000)]).unwrap();
+                log.sync().unwrap();
+            }
+        });
+        let mut out = Vec::new();
+        let limit = ReadLimit { entries: 3, bytes: usize::MAX };
+        reader.read(LogIndex(1), limit, &mut out).unwrap();
+        let all_new: Vec<LogEntry> = (1..=3).map(|index| sized(index, 2, 3000)).collect();
+        assert_eq!(out, if reset { all_new } else { Vec::new() });
+    }
+}
+
 fn size(index: u64) -> usize {
     20 + (index % 11) as usize * 60
 }

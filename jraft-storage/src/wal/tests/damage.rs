@@ -1,5 +1,7 @@
 //! Bytes that are not what was written: refused, or a tail that was never durable; never a wrong entry.
 
+use std::sync::Mutex;
+
 use super::model::{Call, Crash, Runner, configuration};
 use super::*;
 use crate::testing::{entries, entry, sized};
@@ -263,6 +265,56 @@ fn a_torn_group_is_cut_and_the_log_goes_on() {
         assert_eq!(log.all()[kept as usize], entry(kept + 1, 2));
     }
     assert_eq!(seen, (true, true));
+}
+
+/// Collects log lines.
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl slog::Drain for Lines {
+    type Ok = ();
+    type Err = slog::Never;
+
+    fn log(&self, record: &slog::Record<'_>, _: &slog::OwnedKVList) -> Result<(), slog::Never> {
+        struct Values(String);
+        impl slog::Serializer for Values {
+            fn emit_arguments(
+                &mut self,
+                key: slog::Key,
+                value: &std::fmt::Arguments<'_>,
+            ) -> slog::Result {
+                self.0.push_str(&format!(" {key}={value}"));
+                Ok(())
+            }
+        }
+        let mut values = Values(record.msg().to_string());
+        slog::KV::serialize(&record.kv(), record, &mut values).expect("text");
+        self.0.lock().expect("unpoisoned").push(values.0);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_cut_leaves_zeros_and_one_line_in_the_log() {
+    let (disk, _, _) = crashed_log();
+    let (path, page) = (segment(3), 4096);
+    let end = disk.bytes(&path).iter().rposition(|&byte| byte != 0).unwrap() + 1;
+    // The last record is torn: its group goes, and with it all its bytes.
+    disk.edit(&path, |bytes| bytes[end - 10] ^= 1);
+    let mut lines = [Vec::new(), Vec::new()];
+    for lines in &mut lines {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let log = slog::Logger::root(Lines(Arc::clone(&heard)), slog::o!());
+        let options = WalOptions { segment_bytes: TINY, ..WalOptions::default() };
+        drop(WalEngine::open(crate::testing::shared(disk.clone()), dir(), options, log).unwrap());
+        lines.extend(heard.lock().unwrap().iter().filter(|line| line.contains("cut")).cloned());
+    }
+    assert_eq!(lines[0].len(), 1, "{lines:?}");
+    let offset: usize =
+        lines[0][0].split("offset=").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!(offset > page && offset < end, "{offset}");
+    assert!(lines[0][0].contains(&format!("bytes={}", end - offset)), "{lines:?}");
+    assert!(disk.bytes(&path)[offset..].iter().all(|&byte| byte == 0));
+    assert_eq!(lines[1], Vec::<String>::new(), "it was cut already");
 }
 
 #[test]

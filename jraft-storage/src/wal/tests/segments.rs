@@ -231,3 +231,25 @@ fn stale(disk: FaultyDisk, mut log: Log, mut next: u64, round: u64) {
         next += 1;
     }
 }
+
+#[test]
+fn a_number_used_again_after_a_cut_gets_another_salt() {
+    let salt = |disk: &FaultyDisk| disk.bytes(&segment(2))[32..40].to_vec();
+    let disk = FaultyDisk::new();
+    let mut log = open(&disk).unwrap();
+    let mut next = 1;
+    let mut fill = |log: &mut Log, disk: &FaultyDisk| {
+        while !disk.paths().contains(&segment(2)) {
+            log.storage.append(&[sized(next, 1, 900)]).unwrap();
+            log.sync().unwrap();
+            next += 1;
+        }
+    };
+    fill(&mut log, &disk);
+    let first = salt(&disk);
+    let disk = disk.crash(Crash::Lose);
+    let mut log = open(&disk).unwrap();
+    assert!(!disk.paths().contains(&segment(2)), "it held nothing");
+    fill(&mut log, &disk);
+    assert_ne!(salt(&disk), first);
+}
