@@ -57,13 +57,15 @@ const REFUSED: [&str; 10] = [
 ];
 
 /// Options that are read and kept, and wait for what they steer.
-const NOT_YET: [&str; 12] = [
+const NOT_YET: [&str; 14] = [
     "catchup_margin",
     "decay_priority_gap",
     "disable_cli",
     "election_priority",
     "enable_metrics",
+    "enable_rpc_checksum",
     "filter_before_copy_remote",
+    "max_append_buffer_size",
     "max_byte_count_per_rpc",
     "max_read_index_lag",
     "read_only_options",

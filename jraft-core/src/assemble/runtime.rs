@@ -128,6 +128,11 @@ impl Runtime {
         &self.inner.manager
     }
 
+    /// The seams of the first loop, for adapters and tools that run beside the nodes.
+    pub fn env(&self) -> Env {
+        self.inner.loops[0].env.clone()
+    }
+
     /// Sends requests of the application to any port.
     pub fn user_client(&self) -> UserClient {
         let mut client = self.inner.user_client.lock();

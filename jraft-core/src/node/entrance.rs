@@ -11,6 +11,13 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::closure::{DoneQueue, Rejected, Task};
 
+/// How often a growing queue is looked at again: about 100 us, a look with a yield being about 1 us.
+const LOOKS: usize = 64;
+/// So often without a new task, and it has settled.
+const QUIET_LOOKS: usize = 4;
+/// So many are a good batch.
+const ENOUGH: usize = 1024;
+
 /// Tasks on their way to the node.
 pub(crate) struct Entrance {
     state: Mutex<Queue>,
@@ -69,6 +76,25 @@ impl Entrance {
         }
         queue.tasks.push_back(task);
         Ok(())
+    }
+
+    /// Looks again while the queue still grows: tasks of other threads arrive one by one after a batch of completions, and
+    /// one turn for all of them is cheaper than one for each. Never waits for a single task.
+    pub(crate) fn settle(&self) -> usize {
+        let (mut seen, mut quiet) = (self.len(), 0);
+        if seen == 0 {
+            return 0;
+        }
+        for _ in 0..LOOKS {
+            std::thread::yield_now();
+            let now = self.len();
+            quiet = if now > seen { 0 } else { quiet + 1 };
+            seen = now;
+            if quiet >= QUIET_LOOKS || now >= ENOUGH {
+                break;
+            }
+        }
+        seen
     }
 
     /// The next tasks, at most `limit` of them.

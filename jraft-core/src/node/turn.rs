@@ -32,6 +32,8 @@ pub(crate) struct Turn {
     meta: MetaRoom,
     /// Whom to tell of entries in the log that are not known to be committed, by first index.
     pending: VecDeque<(LogIndex, Vec<AcceptedTask>)>,
+    /// Whether several tasks are open at a time: then it pays to look twice at the entrance.
+    many: bool,
 }
 
 /// Saves of term and vote: one at a time, and only the newest of those that wait.
@@ -52,6 +54,7 @@ impl Turn {
             meta_durable: MetaTicket(0),
             meta: MetaRoom::default(),
             pending: VecDeque::new(),
+            many: false,
         }
     }
 
@@ -109,10 +112,14 @@ impl Turn {
         }
     }
 
-    fn take_tasks(&self) {
+    fn take_tasks(&mut self) {
         let batch = self.shared.options.raft.apply_batch as usize;
+        let entrance = &self.shared.entrance;
         // What arrives meanwhile waits for the next turn, or a busy entrance would starve the loop.
-        let mut waiting = self.shared.entrance.len();
+        let mut waiting = if self.many { entrance.settle() } else { entrance.len() };
+        if waiting > 0 {
+            self.many = waiting > 1 || !self.pending.is_empty();
+        }
         while waiting > 0 {
             let tasks = self.shared.entrance.take(batch.min(waiting));
             if tasks.is_empty() {

@@ -16,7 +16,8 @@ options! {
         /// The most data in one AppendEntries request, unless its only entry is larger (bytes; Java: 524288).
         max_body_size: u32 = 524_288, 1..=MAX;
         /// The most data that is gathered for one write to the log, unless one entry is larger (bytes; Java: 262144).
-        max_append_buffer_size: u32 = 262_144, 1..=MAX;
+        max_append_buffer_size: u32 = 262_144, 1..=MAX,
+            not_yet "the log takes all that waits at once, up to 4 MiB";
         /// The random part of each election timeout, so that peers do not stand at the same time
         /// (milliseconds; Java: 1000).
         max_election_delay_ms: u64 = 1000, 1..=MAX, because "without chance, elections collide for ever";

@@ -15,7 +15,8 @@ options! {
         /// How long a follower may take to install a snapshot (milliseconds; Java: 300000).
         rpc_install_snapshot_timeout: u64 = 300_000, 1..=MAX, not_yet "it waits for snapshots";
         /// Adds a checksum to each frame that is sent; those that arrive are always verified (Java: false).
-        enable_rpc_checksum: bool = false, Any;
+        enable_rpc_checksum: bool = false, Any,
+            not_yet "frames of bolt's first version have no room for one; it waits for the second";
         /// The largest frame that is sent or accepted; a larger one closes its connection (bytes; ours).
         max_frame_bytes: u32 = 64 << 20, 1024..=MAX;
         /// The most connections that are accepted at a time; further ones are closed at once (connections; ours).

@@ -1,1 +1,6 @@
 //! Scenarios of pure decisions.
+
+mod disk;
+mod kit;
+mod random;
+mod truth;
