@@ -24,6 +24,8 @@ struct Inflight {
     first: LogIndex,
     count: u64,
     bytes: usize,
+    /// What the peer had acknowledged when it left.
+    known: LogIndex,
 }
 
 /// How many answers may be outstanding.
@@ -134,7 +136,8 @@ impl Replicator {
     pub(crate) fn sent(&mut self, count: u64, bytes: usize) -> u64 {
         let seq = self.next_seq;
         self.next_seq += 1;
-        self.inflights.push_back(Inflight { seq, first: self.next_index, count, bytes });
+        let (first, known) = (self.next_index, self.matched);
+        self.inflights.push_back(Inflight { seq, first, count, bytes, known });
         self.inflight_bytes += bytes;
         self.next_index = LogIndex(self.next_index.0 + count);
         seq
@@ -189,17 +192,27 @@ impl Replicator {
     }
 
     /// The peer's log does not match before the entries of a request: steps back, or jumps to its end if that is lower.
+    ///
+    /// Below what it has acknowledged only if the request left after that: else the answer may be old news, now the peer
+    /// has lost its log.
     pub(crate) fn mismatch(&mut self, seq: u64, their_last: LogIndex, version: u64) {
-        let first = self.inflights.iter().find(|inflight| inflight.seq == seq);
-        let tried = first.map_or(self.next_index, |inflight| inflight.first);
+        let Some(place) = self.inflights.iter().position(|inflight| inflight.seq == seq) else {
+            return;
+        };
+        let Inflight { first: tried, known, .. } = self.inflights[place];
         self.reset(version);
-        self.next_index = their_last.next().min(tried.prev()).max(LogIndex(1));
+        let next = their_last.next().min(tried.prev()).max(LogIndex(1));
+        if tried.prev() <= known {
+            self.matched = self.matched.min(next.prev());
+        }
+        self.next_index = next.max(self.matched.next());
     }
 
     /// Forgets what is outstanding and starts to probe from behind what the peer certainly has, or where it stood.
     pub(crate) fn reset(&mut self, version: u64) {
         if let Some(oldest) = self.inflights.front() {
-            self.next_index = oldest.first;
+            // Answers may overtake each other: then the peer has more than that.
+            self.next_index = oldest.first.max(self.matched.next());
         }
         self.state = ReplicatorState::Probe;
         self.version = version;
@@ -223,8 +236,7 @@ impl Replicator {
             return ProbeNeed::None;
         }
         self.reset(version);
-        self.matched = self.matched.min(their_last);
-        self.next_index = self.next_index.min(their_last.next());
+        self.next_index = self.next_index.min(their_last.next()).max(self.matched.next());
         ProbeNeed::Probe
     }
 }
@@ -308,6 +320,20 @@ mod tests {
         let entries = replicator.sent(5, 1);
         assert_eq!(replicator.accepted(entries), Some(LogIndex(5)));
         assert_eq!(replicator.heartbeat_mismatch(2, LogIndex(0)), ProbeNeed::Probe);
+        assert_eq!((replicator.next_index(), replicator.matched()), (LogIndex(6), LogIndex(5)));
+        let probe = replicator.sent(0, 0);
+        replicator.mismatch(probe, LogIndex(0), 3);
         assert_eq!((replicator.next_index(), replicator.matched()), (LogIndex(1), LogIndex(0)));
+    }
+
+    #[test]
+    fn old_news_do_not_lead_below_what_is_acknowledged() {
+        let mut replicator = replicating(0);
+        let (first, second) = (replicator.sent(2, 1), replicator.sent(2, 1));
+        let third = replicator.sent(1, 1);
+        assert_eq!(replicator.accepted(second), Some(LogIndex(4)));
+        replicator.mismatch(third, LogIndex(0), 2);
+        assert_eq!((replicator.next_index(), replicator.matched()), (LogIndex(5), LogIndex(4)));
+        assert!(!replicator.awaits(first));
     }
 }
