@@ -33,6 +33,13 @@ impl NodeState {
         let lagging = self.replicators.values().map(Replicator::matched).min();
         let needed = lagging.filter(|_| generous).unwrap_or(applied);
         self.log.release(needed.min(applied));
+        // A follower full of entries that wait for their commit must take the next ones, or a new leader's first entry
+        // never reaches it and nothing is ever committed again. What lies on the disk is read from there later. A
+        // leader keeps them: that is what holds its applications back.
+        let waits_for_commit = applied >= self.committed() && !self.role.is_leader_like();
+        if waits_for_commit && self.is_log_full() {
+            self.log.release(self.log.durable());
+        }
     }
 
     /// Sends what the window allows.
