@@ -1,3 +1,5 @@
+//! The directory: its lock, its identity, what is refused.
+
 use std::process::{Command, Stdio};
 
 use jraft_spi::storage::{Durable, RaftMeta, RaftMetaStorage};
@@ -56,9 +58,8 @@ fn a_second_engine_of_this_process_is_kept_out() {
 
 const CHILD_DIR: &str = "JRAFT_TEST_LOCKED_DIR";
 
-/// Run by the test below in a process of its own: it takes the lock, says so, and waits to be killed.
+/// Run by the test below in a process of its own: it takes the lock, says so, and waits to be killed. Else it does nothing.
 #[test]
-#[ignore = "the other process of the test below"]
 fn child_that_holds_the_lock() {
     let Some(path) = std::env::var_os(CHILD_DIR) else { return };
     let _dir = DataDir::open(Arc::new(RealDisk::new()), PathBuf::from(path)).unwrap();
@@ -71,7 +72,7 @@ fn a_second_process_is_kept_out_until_the_first_one_dies() {
     use std::io::BufRead;
     let dir = tempfile::tempdir().unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "data_dir::tests::child_that_holds_the_lock", "--ignored", "--nocapture"])
+        .args(["--exact", "data_dir::tests::child_that_holds_the_lock", "--nocapture"])
         .env(CHILD_DIR, dir.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

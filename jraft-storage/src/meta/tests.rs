@@ -1,3 +1,5 @@
+//! Term and vote: the bytes of Java, crashes, failures, files that are something else.
+
 use std::sync::mpsc;
 
 use super::*;
@@ -41,7 +43,7 @@ fn vectors() -> [(&'static [u8], RaftMeta); 7] {
 }
 
 #[test]
-fn files_of_java_are_read_and_written_byte_for_byte() {
+fn t_sto_22_files_of_java_are_read_and_written_byte_for_byte() {
     for (bytes, expected) in vectors() {
         assert_eq!(text(&decode(bytes).unwrap()), text(&expected));
         assert_eq!(encode(&expected).unwrap(), bytes);
@@ -53,9 +55,8 @@ fn files_of_java_are_read_and_written_byte_for_byte() {
     }
 }
 
-/// T-STO-20.
 #[test]
-fn saves_are_seen_again_after_a_crash() {
+fn t_sto_20_saves_are_seen_again_after_a_crash() {
     let mut disk = FaultyDisk::new();
     for (term, vote) in [(99, ""), (99, "a:1"), (100, "b:2:0:7"), (101, "")] {
         save(&mut storage(&disk), &meta(term, vote)).unwrap();
@@ -72,7 +73,7 @@ fn a_crash_between_any_two_calls_leaves_the_old_or_the_new() {
         save(&mut storage(&disk), &meta(4, "a:1")).unwrap();
         disk.fail(at, |_| true);
         let saved = save(&mut storage(&disk), &meta(5, "b:1")).is_ok();
-        let disk = disk.crash(Crash::Tear(seed));
+        let disk = disk.crash(if seed == 0 { Crash::Kill } else { Crash::Tear(seed) });
         let found = storage(&disk).load().unwrap().unwrap();
         assert!(found == meta(5, "b:1") || (found == meta(4, "a:1") && !saved), "{at} {found:?}");
         let after = storage(&disk.crash(Crash::Lose)).load().unwrap().unwrap();
@@ -80,9 +81,8 @@ fn a_crash_between_any_two_calls_leaves_the_old_or_the_new() {
     }
 }
 
-/// T-STO-21: it fails, once and for all.
 #[test]
-fn a_failed_save_is_reported_and_nothing_is_tried_after_it() {
+fn t_sto_21_a_failed_save_is_reported_and_nothing_is_tried_after_it() {
     for kind in [
         (|op| matches!(op, Op::Create(_))) as fn(&Op) -> bool,
         |op| matches!(op, Op::Write(..)),

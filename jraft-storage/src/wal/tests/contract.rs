@@ -46,12 +46,12 @@ fn group() -> GroupId {
 fn contract(make: &dyn Fn() -> Box<dyn Host>) {
     type Case = (&'static str, fn(&mut dyn Host));
     let cases: &[Case] = &[
-        ("T-STO-1", empty_state),
-        ("T-STO-3", configurations_come_back),
-        ("T-STO-4", many_entries),
-        ("T-STO-5", reset),
-        ("T-STO-6", truncate_prefix),
-        ("T-STO-8", truncate_suffix),
+        ("T-STO-1", t_sto_1_empty_state),
+        ("T-STO-3", t_sto_3_configurations_come_back),
+        ("T-STO-4", t_sto_4_many_entries),
+        ("reset", reset),
+        ("T-STO-6", t_sto_6_truncate_prefix),
+        ("T-STO-8 and 9", t_sto_8_and_9_truncate_suffix),
         ("limits", limits),
         ("written is readable", written_is_readable),
         ("synced survives", synced_survives_a_crash),
@@ -63,14 +63,14 @@ fn contract(make: &dyn Fn() -> Box<dyn Host>) {
     }
 }
 
-fn empty_state(host: &mut dyn Host) {
+fn t_sto_1_empty_state(host: &mut dyn Host) {
     let opened = Opened::at(host);
     assert_eq!(opened.extent(), (1, 0));
     assert!(read(&*opened.log.reader, 100, 1).is_empty());
     assert!(read(&*opened.log.reader, 0, 1).is_empty());
 }
 
-fn configurations_come_back(host: &mut dyn Host) {
+fn t_sto_3_configurations_come_back(host: &mut dyn Host) {
     let mut opened = Opened::at(host);
     let written = [configuration(99, 1), configuration(100, 1), entry(101, 2)];
     opened.log.storage.append(&written).unwrap();
@@ -87,7 +87,7 @@ fn configurations_come_back(host: &mut dyn Host) {
     assert_eq!(opened.log.recovered.terms, [(99.into(), 1.into()), (101.into(), 2.into())]);
 }
 
-fn many_entries(host: &mut dyn Host) {
+fn t_sto_4_many_entries(host: &mut dyn Host) {
     let mut opened = Opened::at(host);
     for chunk in entries(1..=1000, 1).chunks(10) {
         opened.log.storage.append(chunk).unwrap();
@@ -116,7 +116,7 @@ fn reset(host: &mut dyn Host) {
     assert_eq!(read(&*opened.log.reader, 5, 9), entries(5..=6, 2));
 }
 
-fn truncate_prefix(host: &mut dyn Host) {
+fn t_sto_6_truncate_prefix(host: &mut dyn Host) {
     let mut opened = Opened::at(host);
     opened.log.storage.append(&entries(1..=10, 1)).unwrap();
     opened.log.storage.truncate_prefix(LogIndex(6)).unwrap();
@@ -136,7 +136,7 @@ fn truncate_prefix(host: &mut dyn Host) {
     assert_eq!(read(&*opened.log.reader, 20, 9), [entry(20, 4)]);
 }
 
-fn truncate_suffix(host: &mut dyn Host) {
+fn t_sto_8_and_9_truncate_suffix(host: &mut dyn Host) {
     let mut opened = Opened::at(host);
     opened.log.storage.append(&entries(1..=10, 1)).unwrap();
     opened.log.storage.truncate_suffix(LogIndex(5)).unwrap();
@@ -149,7 +149,7 @@ fn truncate_suffix(host: &mut dyn Host) {
     let mut opened = Opened::at(host);
     assert_eq!(opened.extent(), (1, 7));
     assert_eq!(opened.log.recovered.terms, [(1.into(), 1.into()), (6.into(), 2.into())]);
-    // T-STO-9: one that leaves nothing.
+    // One that leaves nothing.
     opened.log.storage.truncate_suffix(LogIndex(0)).unwrap();
     assert!(read(&*opened.log.reader, 1, 99).is_empty());
     opened.log.storage.append(&entries(1..=2, 3)).unwrap();

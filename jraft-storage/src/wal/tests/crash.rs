@@ -127,7 +127,7 @@ proptest! {
 
     /// Several lives, each of them ended by a crash at a random call.
     #[test]
-    fn crashes_at_random(
+    fn t_sto_11_truncations_and_crashes_at_random(
         lives in prop::collection::vec((prop::collection::vec(call(), 1..40), 0..60_usize, crash()), 1..6)
     ) {
         let mut runner = Runner::new();

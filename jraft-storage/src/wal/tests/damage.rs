@@ -267,6 +267,16 @@ fn a_torn_group_is_cut_and_the_log_goes_on() {
     assert_eq!(seen, (true, true));
 }
 
+#[test]
+fn t_sto_16_a_dirty_magic_drops_the_last_group_and_keeps_those_before() {
+    let (disk, written, _) = crashed_log();
+    let bytes = disk.bytes(&segment(3));
+    let is_group = |at: &usize| bytes[*at..].starts_with(b"JRAFTGRP");
+    let last = (4096..bytes.len()).step_by(8).rfind(is_group).unwrap();
+    disk.edit(&segment(3), |bytes| bytes[last] = 0);
+    assert_eq!(open(&disk).unwrap().all(), written[..7]);
+}
+
 /// Collects log lines.
 struct Lines(Arc<Mutex<Vec<String>>>);
 

@@ -131,9 +131,8 @@ fn a_segment_is_left_only_when_the_truncation_is_durable() {
     assert!(moved >= 2 && matches!(ops[moved + 1], Op::SyncDir(_)), "{ops:?}");
 }
 
-/// T-STO-10.
 #[test]
-fn the_first_index_survives_a_crash_right_after_the_truncation() {
+fn t_sto_10_the_first_index_survives_a_crash_right_after_the_truncation() {
     let disk = FaultyDisk::new();
     let mut log = open(&disk).unwrap();
     for index in 1..=8 {
