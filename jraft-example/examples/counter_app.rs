@@ -1,4 +1,4 @@
-#![allow(clippy::print_stdout, missing_docs)]
+#![allow(clippy::print_stdout, missing_docs)] // an example prints, and is printed in the README
 use jraft_core::{App, RaftGroupService};
 use serde::{Deserialize, Serialize};
 use std::{env::args, error::Error, io::stdin};

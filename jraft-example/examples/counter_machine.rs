@@ -13,7 +13,8 @@ struct Counter {
 impl StateMachine for Counter {
     fn on_apply(&mut self, entries: &mut Entries<'_>) -> Result<(), ApplyError> {
         for entry in entries {
-            self.total += i64::from_be_bytes(entry.data()[..].try_into()?); // a command of another length stops this node
+            // A command of another length stops this node.
+            self.total += i64::from_be_bytes(entry.data()[..].try_into()?);
             entry.reply(self.total);
         }
         Ok(())

@@ -40,12 +40,14 @@ pub fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// Waits until the process is told to end: Ctrl-C, or SIGTERM.
+/// Waits until the process is told to end: by Ctrl-C, SIGTERM, or the end of its terminal.
 pub async fn told_to_end() -> std::io::Result<&'static str> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     tokio::select! {
         _ = terminate.recv() => Ok("SIGTERM"),
+        _ = hang_up.recv() => Ok("SIGHUP"),
         pressed = tokio::signal::ctrl_c() => pressed.map(|()| "Ctrl-C"),
     }
 }

@@ -56,7 +56,9 @@ async fn the_kill_loop_prints_a_distribution_and_a_line_of_json() {
 
 #[tokio::test]
 async fn nothing_is_left_behind_when_it_is_interrupted() {
-    for (name, status) in [("-INT", Some(130)), ("-TERM", Some(130)), ("-KILL", None)] {
+    for (name, status) in
+        [("-INT", Some(130)), ("-TERM", Some(130)), ("-HUP", Some(130)), ("-KILL", None)]
+    {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().to_str().unwrap();
         let child = start(CLUSTER, &[&["--data", data], &QUICK[..]].concat());

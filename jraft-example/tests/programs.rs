@@ -12,6 +12,7 @@ use jraft_core::Runtime;
 use jraft_example::cluster::{Cluster, Program, Setup, leader_of};
 use jraft_example::settings::Settings;
 use processes::{BENCH, CLIENT, CLUSTER, SERVER, run, stderr, stdout, until};
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 /// Three servers with quick elections, in a folder of their own.
 async fn three(runtime: &Runtime) -> (Cluster, usize) {
@@ -94,6 +95,12 @@ async fn three_servers_serve_and_say_who_leads() {
     let line: serde_json::Value = serde_json::from_str(&load.1).unwrap();
     let total = line["acked"].as_i64().unwrap() - 2;
     assert_eq!(client(&["get"]).await.1, format!("{total}\n"));
+
+    let mut watch = processes::start(CLIENT, &["counter", &peers, "watch", "--every-ms", "50"]);
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let line = lines.next_line().await.unwrap().unwrap();
+    let seen = format!("{leads} leader of term");
+    assert!(line.contains(&seen) && line.contains(&format!("counter {total},")), "{line}");
 
     // Without a majority nobody can know what becomes of an addition.
     cluster.kill((leader + 1) % 3).await.unwrap();

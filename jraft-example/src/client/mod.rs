@@ -1,4 +1,4 @@
-//! The client library of the counter: finds the leader, follows redirects, repeats without adding twice (`CounterClient`).
+//! The client library of the counter (`CounterClient`): finds the leader, repeats without adding twice.
 
 pub mod commands;
 mod outcome;

@@ -1,6 +1,7 @@
 //! The main job: three processes, a workload, a leader that is killed and comes back, and a verdict.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use super::screen::Screen;
 use super::stage::Stage;
 use super::text::{grouped, short};
 use super::verify::{Verdict, verify};
+use crate::client::CounterClient;
 use crate::load::{Pace, Workload};
 use crate::real_time;
 
@@ -81,13 +83,15 @@ async fn kill_leader(stage: &mut Stage<'_>, victim: usize) -> io::Result<Duratio
 /// A linearizable read must show all that was acknowledged before it began.
 async fn check_by_reading(
     stage: &mut Stage<'_>,
-    client: &mut crate::client::CounterClient,
+    client: &mut CounterClient,
     before: i64,
 ) -> io::Result<()> {
     let acked = stage.acked_sum();
     let read = client.get().await.acked().map_err(io::Error::other)?.value - before;
-    let verdict = if read >= acked { "nothing is missing" } else { "SOMETHING IS MISSING" };
-    stage.say(&format!("{acked} acknowledged, then read {read}: {verdict}"));
+    if read < acked {
+        return Err(io::Error::other(format!("{acked} were acknowledged, then {read} was read")));
+    }
+    stage.say(&format!("{acked} acknowledged, then {read} read: nothing is missing"));
     Ok(())
 }
 
@@ -102,7 +106,7 @@ impl Summary {
     /// Says all of it. Whether every promise was kept.
     fn say(&self, stage: &mut Stage<'_>) -> bool {
         let Self { lasted, fail_over, verdict, value } = self;
-        let tally = std::sync::Arc::clone(&stage.tally);
+        let tally = Arc::clone(&stage.tally);
         let acked = tally.acked.load(Ordering::Relaxed);
         let (unknown, failed) =
             (tally.unknown.load(Ordering::Relaxed), tally.failed.load(Ordering::Relaxed));

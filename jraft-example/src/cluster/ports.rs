@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener};
 
 /// Finds `count` free ports of 127.0.0.1, looking from a place that `chance` decides.
 ///
-/// They lie below the ports that Linux gives to outgoing connections. From those ports, a node that is dead could not be
+/// They lie below the ports that Linux gives to outgoing connections. On one of those, a dead node could not be
 /// restarted once somebody's connection has been given its port; and a client that keeps connecting to a dead node
 /// would sooner or later be given that very port and be connected to itself.
 pub fn free_ports(count: usize, chance: u64) -> io::Result<Vec<u16>> {

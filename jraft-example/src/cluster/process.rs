@@ -126,7 +126,7 @@ impl Server {
     }
 }
 
-/// Copies lines to the log until the one that says ready, and those after it in the background. False if it ended first.
+/// Copies lines to the log until the one that says ready, then the others in the background. False if there was none.
 async fn until_ready(mut lines: Lines<BufReader<ChildStdout>>, mut log: File) -> io::Result<bool> {
     while let Some(line) = lines.next_line().await? {
         writeln!(log, "{line}")?;

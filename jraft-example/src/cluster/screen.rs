@@ -172,3 +172,36 @@ fn signed(value: i64) -> String {
 }
 
 const EVERY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_say_what_happened_and_every_second_how_things_are() {
+        let stats = Stats {
+            group: "counter".to_owned(),
+            role: "leader".to_owned(),
+            term: 3,
+            leader: None,
+            committed: 12,
+            applied: 11,
+            value: -1234,
+            fsyncs: 0,
+        };
+        let node = |port: u16, running, stats| {
+            let peer = format!("127.0.0.1:{port}");
+            NodeView { peer, running, stats }
+        };
+        let nodes = vec![node(1, true, Some(stats)), node(2, true, None), node(3, false, None)];
+        let view = View { nodes, acked: 1000, ops_per_s: 7 };
+        let mut out = Vec::new();
+        let mut screen = Plain::new(&mut out);
+        screen.say("first\nsecond");
+        screen.show(&view);
+        screen.show(&view);
+        let expected = "   0.0s  first\n   0.0s  second\n   0.0s  1,000 acknowledged, 7/s \
+                        | 1 leader t3 counter -1,234 | 2 starting | 3 killed\n";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+}

@@ -163,7 +163,8 @@ pub(super) struct Restart {
     pub(super) ready: Duration,
     /// Until it had applied what it lacked.
     pub(super) caught_up: Duration,
-    /// How many entries it had not applied when it was ready.
+    /// How many entries it had to apply when it was ready: of its own log, since there are no snapshots, and of the
+    /// leader's.
     pub(super) missed: u64,
 }
 
@@ -171,7 +172,10 @@ impl std::fmt::Display for Restart {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let missed = grouped(self.missed);
         let (ready, caught_up) = (short(self.ready), short(self.caught_up));
-        write!(f, "ready after {ready}, lacked {missed} entries, caught up after {caught_up}")
+        write!(
+            f,
+            "ready after {ready}, then {missed} entries to apply, caught up after {caught_up}"
+        )
     }
 }
 

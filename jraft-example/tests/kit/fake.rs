@@ -1,5 +1,6 @@
 //! A group without sockets: a real state of the counter, and a network that does what the test says.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,11 +31,13 @@ pub(crate) struct Fake {
     inside: Mutex<Inside>,
 }
 
+type Decide = Box<dyn FnMut(&str, &Command) -> Fate + Send>;
+
 struct Inside {
     state: CounterState,
     last: LogIndex,
     asked: Vec<(String, Command)>,
-    decide: Box<dyn FnMut(&str, &Command) -> Fate + Send>,
+    decide: Decide,
 }
 
 impl Fake {
@@ -47,8 +50,9 @@ impl Fake {
 
     /// Fates in order, then the last one for ever.
     pub(crate) fn script(fates: &[Fate]) -> Arc<Self> {
-        let (mut fates, last) = (fates.to_vec().into_iter(), fates.last().cloned().unwrap());
-        Self::new(move |_, _| fates.next().unwrap_or_else(|| last.clone()))
+        let last = fates.last().cloned().unwrap();
+        let mut fates = VecDeque::from(fates.to_vec());
+        Self::new(move |_, _| fates.pop_front().unwrap_or_else(|| last.clone()))
     }
 
     pub(crate) fn client(self: &Arc<Self>, limit: Duration) -> CounterClient {
