@@ -33,6 +33,7 @@ struct State {
     attempts: Vec<Duration>,
     began: Option<Instant>,
     hangs: bool,
+    slow: bool,
 }
 
 impl Net for Unreliable {
@@ -44,7 +45,13 @@ impl Net for Unreliable {
         if state.hangs {
             return Box::pin(std::future::pending());
         }
-        self.pipes.connect(to)
+        let (connected, slow) = (self.pipes.connect(to), state.slow);
+        Box::pin(async move {
+            if slow {
+                wait_ms(100).await;
+            }
+            connected.await
+        })
     }
     fn listen(&self, at: &Endpoint) -> BoxFuture<'static, io::Result<Box<dyn Accept>>> {
         self.pipes.listen(at)
@@ -176,13 +183,39 @@ fn a_lost_connection_fails_its_calls_and_is_made_anew_at_once() {
         drop(other);
         let lost = second.await.unwrap_err();
         assert!(matches!(lost, RpcError::Lost { .. }) && !lost.is_not_sent(), "{lost}");
-        // Before the new connection stands, calls wait for it.
+        // Calls wait for the new connection.
         let third = setup.ping();
         let mut other = Other::accept(&mut *accept).await;
         let id = other.request_id().await;
         other.pong(id).await;
         assert_eq!(third.await, Ok(RaftResponse::Ping));
         assert_eq!(setup.attempts_ms(), [0, 0]);
+    });
+}
+
+#[test]
+fn calls_wait_for_the_attempt_right_after_a_loss_and_not_for_later_ones() {
+    run_paused(async {
+        let setup = Setup::new();
+        setup.net.state.lock().slow = true;
+        let mut accept = setup.listen().await;
+        let first = setup.ping();
+        let mut other = Other::accept(&mut *accept).await;
+        let id = other.request_id().await;
+        other.pong(id).await;
+        first.await.unwrap();
+        drop(other);
+        until("lost", || !setup.client.is_connected(&setup.at)).await;
+        let second = setup.ping();
+        let mut other = Other::accept(&mut *accept).await;
+        let id = other.request_id().await;
+        other.pong(id).await;
+        assert_eq!(second.await, Ok(RaftResponse::Ping));
+        drop((other, accept));
+        until("refused", || setup.attempts_ms().len() == 4).await;
+        let began = Instant::now_here();
+        assert!(setup.ping().await.unwrap_err().is_not_sent());
+        assert_eq!(began.elapsed(), Duration::ZERO);
     });
 }
 
@@ -275,6 +308,11 @@ fn calls_time_out_each_at_its_own_time_and_late_answers_are_dropped() {
         assert_eq!(began.elapsed().as_millis(), 5000);
         other.pong(ids[3]).await;
         assert_eq!(longest.await, Ok(RaftResponse::Ping));
+        // A call that is made later and expires earlier.
+        let (_slow, began) = (call(5000), Instant::now_here());
+        wait_ms(10).await;
+        assert_eq!(call(300).await, Err(timed_out(300)));
+        assert_eq!(began.elapsed().as_millis(), 310);
     });
 }
 
@@ -391,6 +429,15 @@ fn a_silent_connection_is_asked_and_closed_if_it_does_not_answer() {
             let mut ack = Vec::new();
             put_heartbeat_ack(&mut ack, id);
             other.send(&ack).await;
+        }
+        // So does an ack after two that are missing.
+        for round in 1..=9 {
+            let Some(Frame::Heartbeat { id }) = other.frame().await else { panic!() };
+            let mut ack = Vec::new();
+            put_heartbeat_ack(&mut ack, id);
+            if round % 3 == 0 {
+                other.send(&ack).await;
+            }
         }
         let began = Instant::now_here();
         for _ in 0..3 {

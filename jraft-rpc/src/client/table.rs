@@ -110,3 +110,28 @@ impl Table {
         std::mem::take(&mut self.calls).into_values().map(|call| call.waiter).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answered_calls_leave_nothing_behind_and_the_others_expire_in_order() {
+        let mut table = Table::default();
+        let at = |secs: u64| MonoTime::from_nanos(secs * 1_000_000_000);
+        let insert = |table: &mut Table, id, secs| {
+            let waiter = Waiter::User(tokio::sync::oneshot::channel().0);
+            table.insert(id, at(0), Duration::from_secs(secs), waiter)
+        };
+        assert!(insert(&mut table, 1, 5));
+        assert!(!insert(&mut table, 2, 7));
+        assert!(insert(&mut table, -3, 2));
+        assert!(table.remove(-3).is_some() && table.remove(-3).is_none());
+        assert_eq!(table.next_deadline(), Some(at(5)));
+        assert!(table.expire(at(4)).is_none());
+        assert_eq!(table.expire(at(9)).map(|(_, after)| after.as_secs()), Some(5));
+        assert_eq!(table.len(), 1);
+        assert_eq!(table.drain().len(), 1);
+        assert_eq!((table.len(), table.next_deadline()), (0, None));
+    }
+}
