@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use prost::Message;
 
 use super::{EntryPeers, EntryType, LogEntry, LogId, LogIndex, ParseError, PeerId, Term, codec_v1};
@@ -23,7 +23,7 @@ pub enum DecodeEntryError {
     UnknownVersion(u8),
     /// The message is malformed.
     #[error("log entry: {0}")]
-    BadMessage(#[from] prost::DecodeError),
+    BadMessage(String),
     /// The message lacks a required field.
     #[error("log entry: {0}")]
     MissingField(#[from] pb::MissingField),
@@ -64,7 +64,7 @@ impl LogEntry {
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeEntryError> {
         match bytes {
             [codec_v1::MAGIC, ..] => codec_v1::decode(bytes, Bytes::copy_from_slice),
-            _ => from_pb(pb::PbLogEntry::decode(message_part(bytes)?)?),
+            _ => from_pb(parse(message_part(bytes)?)?),
         }
     }
 
@@ -72,7 +72,7 @@ impl LogEntry {
     pub fn decode_bytes(bytes: &Bytes) -> Result<Self, DecodeEntryError> {
         match bytes[..] {
             [codec_v1::MAGIC, ..] => codec_v1::decode(bytes, |data| bytes.slice_ref(data)),
-            _ => from_pb(pb::PbLogEntry::decode(bytes.slice_ref(message_part(bytes)?))?),
+            _ => from_pb(parse(bytes.slice_ref(message_part(bytes)?))?),
         }
     }
 
@@ -113,6 +113,11 @@ fn message_part(bytes: &[u8]) -> Result<&[u8], DecodeEntryError> {
         Some(missing) => Err(missing.into()),
         None => Ok(message),
     }
+}
+
+fn parse(message: impl Buf) -> Result<pb::PbLogEntry, DecodeEntryError> {
+    let bad = |error: prost::DecodeError| DecodeEntryError::BadMessage(error.to_string());
+    pb::PbLogEntry::decode(message).map_err(bad)
 }
 
 fn from_pb(message: pb::PbLogEntry) -> Result<LogEntry, DecodeEntryError> {
