@@ -1,0 +1,149 @@
+//! The programs of `jraft-example`, built and started as processes.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
+
+use crate::until;
+
+/// How long anything may take before a test fails.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// The path of a program, as new as its source.
+///
+/// `cargo test --workspace` has built it beside this test. For a test that is run alone, it is built now.
+pub fn program(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let test = std::env::current_exe().unwrap();
+        // target/PROFILE/deps/TEST
+        let profile = test.ancestors().nth(2).unwrap().to_owned();
+        if !is_fresh(&profile.join("counter-cluster")) {
+            build(&profile);
+        }
+        profile
+    });
+    folder.join(name)
+}
+
+fn is_fresh(program: &Path) -> bool {
+    let Ok(built) = fs::metadata(program).and_then(|meta| meta.modified()) else { return false };
+    let packages = [
+        "jraft-core/src",
+        "jraft-core/spi/src",
+        "jraft-rpc/src",
+        "jraft-storage/src",
+        "jraft-example/src",
+    ];
+    packages.iter().all(|package| newest(&root().join(package)) <= built)
+}
+
+fn newest(folder: &Path) -> SystemTime {
+    let of = |path: PathBuf| match path.is_dir() {
+        true => newest(&path),
+        false => fs::metadata(&path).unwrap().modified().unwrap(),
+    };
+    let times = fs::read_dir(folder).unwrap().map(|entry| of(entry.unwrap().path()));
+    times.max().unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+fn build(profile: &Path) {
+    let target = profile.parent().unwrap();
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .args(["build", "--offline", "-p", "jraft-example", "--bins"])
+        .arg("--target-dir")
+        .arg(target);
+    if profile.ends_with("release") {
+        command.arg("--release");
+    }
+    let output = command.current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Runs a program to its end.
+pub fn run(name: &str, arguments: &[&str]) -> Output {
+    Command::new(program(name)).args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+/// `127.0.0.1:PORT` of ports that nobody uses at the moment.
+pub fn free_addresses<const N: usize>() -> [String; N] {
+    // All are held until all are found, so that none is found twice.
+    let held: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+    held.map(|port| port.local_addr().unwrap().to_string())
+}
+
+/// A `counter-server`. Killed when dropped.
+pub struct Server {
+    child: Child,
+    out: BufReader<ChildStdout>,
+}
+
+impl Server {
+    /// Starts a server, in a folder of its own.
+    pub fn start(data: &Path, me: &str, peers: &str, set: &[&str]) -> Self {
+        let quick = ["election_timeout_ms=300", "max_election_delay_ms=200"];
+        let set = quick.iter().chain(set).flat_map(|pair| ["--set", pair]);
+        let mut child = Command::new(program("counter-server"))
+            .arg(data)
+            .args(["counter", me, peers])
+            .args(set)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        Self { child, out }
+    }
+
+    /// Waits for the line that says it can be asked.
+    pub fn ready(mut self) -> Self {
+        let mut line = String::new();
+        while !line.starts_with("ready ") {
+            line.clear();
+            let read = self.out.read_line(&mut line).unwrap();
+            assert!(read > 0, "it ended before it was ready:\n{}", self.end().1);
+        }
+        self
+    }
+
+    /// Sends a signal, as a shell would: this package has no unsafe code.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    }
+
+    /// Waits for its end: the exit status (none after a signal), and what it said on standard output and error.
+    pub fn end(&mut self) -> (Option<i32>, String) {
+        until("the process ends", LONGEST, || self.child.try_wait().unwrap().is_some());
+        let mut said = String::new();
+        self.out.read_to_string(&mut said).unwrap();
+        if let Some(mut err) = self.child.stderr.take() {
+            err.read_to_string(&mut said).unwrap();
+        }
+        (self.child.wait().unwrap().code(), said)
+    }
+
+    /// Kills it, and waits until it is gone.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
