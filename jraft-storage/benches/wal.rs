@@ -51,6 +51,7 @@ fn synced(dir: &Path, window: Duration) {
         for batch in [1, 32, 256] {
             let mut wal = Wal::open(&dir.join(format!("wal-{bytes}-{batch}")), true);
             let mut plain = Plain::open(&dir.join("plain"), batch * (bytes + 36) + 48);
+            wal.warm();
             let payload = payload(bytes);
             // In turn, so that a disk that changes its mind does so for both.
             let (mut ours, mut theirs) = (Vec::new(), Vec::new());
@@ -138,6 +139,19 @@ impl Wal {
 
     fn sync(&mut self) {
         self.engine.sync(Durable::new(|end| end.unwrap()));
+    }
+
+    /// Leaves used segments behind, so that what is measured is not the filling of new ones: the plain file is filled.
+    fn warm(&mut self) {
+        let payload = payload(4096);
+        for _ in 0..200 {
+            let batch = self.batch(256, &payload);
+            self.storage.append(&batch).unwrap();
+            self.sync();
+        }
+        self.kept = self.next;
+        self.storage.truncate_prefix(LogIndex(self.kept)).unwrap();
+        self.sync();
     }
 
     /// Entries, a sync, and now and then a snapshot's truncation, so that segments are used again.

@@ -135,8 +135,8 @@ impl Scan<'_> {
     }
 
     fn take(&mut self, group: &Group, window: &mut Window) -> Result<(), StorageError> {
+        let segment = Arc::clone(self.segment());
         for (offset, record) in &group.records {
-            let segment = Arc::clone(self.segment());
             let bytes = window.record(*offset, record)?;
             let found = Found { segment: &segment, offset: *offset, record, bytes };
             if let Err(what) = self.replay.apply(&found) {
