@@ -162,18 +162,21 @@ impl NodeState {
         &mut self,
         peer: &PeerId,
         version: u64,
-        entries: Vec<LogEntry>,
+        mut entries: Vec<LogEntry>,
         now: MonoTime,
         fx: &mut Effects,
     ) {
         let Some(mut to) = self.replicators.remove(peer) else { return };
         if to.version() == version {
             to.end_reading();
-            let fits = |entry: &LogEntry| {
-                entry.id.index == to.next_index()
+            // The disk may still show entries that were replaced since: their truncation is on its way.
+            let ours = (to.next_index().0..).zip(&entries).take_while(|&(index, entry)| {
+                entry.id.index.0 == index
                     && self.log.term_of(entry.id.index) == Some(entry.id.term)
-            };
-            if entries.first().is_some_and(fits) {
+            });
+            let count = ours.count();
+            entries.truncate(count);
+            if count > 0 {
                 self.send_entries(&mut to, EntryBatch::new(entries), now, fx);
             } else {
                 let text = format!("the disk does not hold entry {} for {peer}", to.next_index());

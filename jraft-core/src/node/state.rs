@@ -257,8 +257,11 @@ impl NodeState {
         self.check_invariants();
     }
 
-    /// Cheap enough for every step of every build.
+    /// Cheap enough for every step of every build. A node that broke down is not asked again: it must still shut down.
     fn check_invariants(&self) {
+        if !self.role.is_active() {
+            return;
+        }
         let last = self.log.last();
         assert!(self.committed() <= last.index, "nothing is committed that is not in the log");
         assert!(last.term <= self.term, "no entry is newer than the term");
@@ -297,6 +300,8 @@ impl NodeState {
         fx.push(Effect::Note(Note::Info(format!("following {leader} in term {}", self.term))));
         let change = LeaderChange::new(leader.clone(), self.term, why);
         self.leader = Some(leader);
+        // Votes for an election that is not needed any more.
+        self.pre_vote = None;
         fx.push(Effect::Fsm(FsmNotice::StartFollowing(change)));
     }
 
