@@ -9,7 +9,7 @@ use jraft_core::{NodeOptions, OptionError};
 /// The arguments that change options.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Settings {
-    /// Read options from a TOML file: names as in Java or in snake_case, flat or under [raft] and [rpc]
+    /// Read options from a TOML file: names as in Java or in snake_case, flat or in tables raft and rpc
     #[arg(long, value_name = "FILE.toml")]
     pub options: Option<PathBuf>,
     /// Give one option a value; wins over the file, may be repeated
