@@ -106,14 +106,6 @@ impl Disk {
         self.saving.is_some()
     }
 
-    pub(super) fn writes(&self) -> bool {
-        !self.lane.is_empty()
-    }
-
-    pub(super) fn syncs(&self) -> bool {
-        !self.unsynced.is_empty()
-    }
-
     /// The save under way reaches the disk.
     pub(super) fn finish_save(&mut self) -> Option<MetaTicket> {
         let (meta, ticket) = self.saving.take()?;

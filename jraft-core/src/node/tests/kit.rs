@@ -19,60 +19,18 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::disk::{Disk, Image};
+use super::net::{Load, Packet, hear, lost};
 use super::truth::{Before, Truth};
 use crate::closure::{AcceptedTask, Committed, Done, Outcome, Reply, Task};
 use crate::log::EntrySlice;
-use crate::node::append::check_request;
 use crate::node::effect::{Effect, FsmNotice, LogWrite, ReplyTo, Sent, TimerAction, TimerKind};
 use crate::node::state::{Effects, NodeState, Opened};
 
-/// A request or an answer under way.
-#[derive(Clone, Debug)]
-pub(super) struct Packet {
-    pub(super) from: usize,
-    pub(super) to: usize,
-    pub(super) load: Load,
-    sent: Sent,
-    /// Of the node that asked: an answer to a dead process is nobody's.
-    caller: u64,
-}
-
-#[derive(Clone, Debug)]
-pub(super) enum Load {
-    Request(RaftRequest),
-    Answer(Result<RaftResponse, RpcError>),
-}
-
-impl Packet {
-    /// "PreVote", "Vote", "Heartbeat", "Append": what it is, or answers.
-    pub(super) fn kind(&self) -> &'static str {
-        use crate::node::effect::SentWhat;
-        match self.sent.what {
-            SentWhat::PreVote { .. } => "PreVote",
-            SentWhat::Vote => "Vote",
-            SentWhat::Heartbeat { .. } => "Heartbeat",
-            SentWhat::Append { .. } => "Append",
-        }
-    }
-
-    pub(super) const fn is_request(&self) -> bool {
-        matches!(self.load, Load::Request(_))
-    }
-
-    /// Whether it is part of the talk that `caller` began with `callee`.
-    pub(super) const fn between(&self, caller: usize, callee: usize) -> bool {
-        match self.load {
-            Load::Request(_) => self.from == caller && self.to == callee,
-            Load::Answer(_) => self.from == callee && self.to == caller,
-        }
-    }
-}
-
 /// A request that a node has not answered yet.
-struct Call {
-    request: RaftRequest,
-    packet: Packet,
-    answer: oneshot::Receiver<Result<RaftResponse, Status>>,
+pub(super) struct Call {
+    pub(super) request: RaftRequest,
+    pub(super) packet: Packet,
+    pub(super) answer: oneshot::Receiver<Result<RaftResponse, Status>>,
 }
 
 /// What a peer asked to be read from the disk.
@@ -99,9 +57,9 @@ pub(super) struct Member {
     /// Whether it lost its disk, for which Raft answers for nothing.
     pub(super) wiped: bool,
     pub(super) slow: bool,
-    incarnation: u64,
+    pub(super) incarnation: u64,
     pending: VecDeque<(LogIndex, Vec<AcceptedTask>)>,
-    calls: Vec<Call>,
+    pub(super) calls: Vec<Call>,
 }
 
 /// Nodes that live and die in one test.
@@ -462,7 +420,8 @@ impl Group {
     fn arm(&mut self, i: usize, kind: TimerKind) {
         let timing = self.state(i).timing;
         let random = matches!(kind, TimerKind::Election | TimerKind::Vote);
-        self.spread = self.spread.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(i as u64 + 1);
+        self.spread =
+            self.spread.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(i as u64 + 1);
         let extra = if random { (self.spread >> 33) % 1000 } else { 0 };
         let period = match kind {
             TimerKind::Election | TimerKind::Vote => timing.election_timeout,
@@ -499,110 +458,6 @@ impl Group {
         self.fire(i, kind);
     }
 
-    // The network.
-
-    fn is_cut(&self, from: usize, to: usize) -> bool {
-        self.cut.contains(&(from, to))
-    }
-
-    /// Cuts `i` off, or joins it again.
-    pub(super) fn isolate(&mut self, i: usize) {
-        for other in (0..self.members.len()).filter(|&other| other != i) {
-            self.cut.extend([(i, other), (other, i)]);
-        }
-    }
-
-    pub(super) fn heal(&mut self) {
-        self.cut.clear();
-    }
-
-    /// Delivers the packet at this place of the queue.
-    pub(super) fn deliver(&mut self, place: usize) {
-        let Some(packet) = self.net.remove(place) else { return };
-        if self.is_cut(packet.from, packet.to) {
-            return self.lose(packet);
-        }
-        self.hand_in(packet);
-    }
-
-    pub(super) fn hand_in(&mut self, packet: Packet) {
-        let to = packet.to;
-        match packet.load.clone() {
-            Load::Request(_) if !self.is_up(to) => self.answer(packet, Err(lost())),
-            Load::Request(request) => self.ask(to, request, packet),
-            Load::Answer(answer) => {
-                let member = &self.members[to];
-                if member.state.is_some() && member.incarnation == packet.caller {
-                    let sent = packet.sent;
-                    self.act(to, |state, now, fx| state.on_answer(&sent, answer, now, fx));
-                }
-            }
-        }
-    }
-
-    fn ask(&mut self, to: usize, request: RaftRequest, packet: Packet) {
-        let (sender, answer) = oneshot::channel();
-        let reply = ReplyTo(sender);
-        if let RaftRequest::AppendEntries(append) = &request {
-            check_request(append, true).expect("our own requests are valid");
-        }
-        self.members[to].calls.push(Call { request: request.clone(), packet, answer });
-        self.act(to, |state, now, fx| match &request {
-            RaftRequest::RequestVote(request) => state.on_request_vote(request, reply, now, fx),
-            RaftRequest::AppendEntries(request) => {
-                state.on_append_entries(request, reply, now, fx);
-            }
-            RaftRequest::TimeoutNow(request) => state.on_timeout_now(request, reply, now, fx),
-            RaftRequest::Ping | RaftRequest::GetLeader(_) => unreachable!("not for the state"),
-        });
-    }
-
-    /// A packet is lost: whoever asked learns of it in the end.
-    pub(super) fn lose(&mut self, packet: Packet) {
-        let error = Err(lost());
-        match packet.load {
-            Load::Request(_) => self.answer(packet, error),
-            // The caller's own clock tells it, no network is needed.
-            Load::Answer(_) => self.hand_in(Packet { load: Load::Answer(error), ..packet }),
-        }
-    }
-
-    /// Takes the packets that `which` names out of the network.
-    pub(super) fn take(&mut self, which: impl Fn(&Packet) -> bool) -> Vec<Packet> {
-        let all = std::mem::take(&mut self.net).into_iter();
-        let (taken, left): (VecDeque<Packet>, VecDeque<Packet>) = all.partition(|p| which(p));
-        self.net = left;
-        taken.into()
-    }
-
-    /// Delivers what `which` names, once, in order, and nothing that comes of it. How many there were.
-    pub(super) fn deliver_if(&mut self, which: impl Fn(&Packet) -> bool) -> usize {
-        let taken = self.take(which);
-        let count = taken.len();
-        for packet in taken {
-            if self.is_cut(packet.from, packet.to) {
-                self.lose(packet);
-            } else {
-                self.hand_in(packet);
-            }
-        }
-        count
-    }
-
-    /// Delivers until nothing is under way.
-    pub(super) fn settle(&mut self) {
-        self.settle_but(|_| false);
-    }
-
-    /// The same, except for what `held` names, which stays under way.
-    pub(super) fn settle_but(&mut self, held: impl Fn(&Packet) -> bool) {
-        for _ in 0..20_000 {
-            let Some(place) = self.net.iter().position(|packet| !held(packet)) else { return };
-            self.deliver(place);
-        }
-        panic!("the network never comes to rest");
-    }
-
     // Short cuts.
 
     /// Elects `i`, with whomever it reaches; whatever is sent then arrives.
@@ -618,14 +473,7 @@ impl Group {
     pub(super) fn request(&mut self, to: usize, request: RaftRequest) -> Ask {
         let (sender, answer) = oneshot::channel();
         let reply = ReplyTo(sender);
-        self.act(to, |state, now, fx| match &request {
-            RaftRequest::RequestVote(request) => state.on_request_vote(request, reply, now, fx),
-            RaftRequest::AppendEntries(request) => {
-                state.on_append_entries(request, reply, now, fx);
-            }
-            RaftRequest::TimeoutNow(request) => state.on_timeout_now(request, reply, now, fx),
-            RaftRequest::Ping | RaftRequest::GetLeader(_) => unreachable!("not for the state"),
-        });
+        self.act(to, |state, now, fx| hear(state, &request, reply, now, fx));
         Ask(answer)
     }
 }
@@ -669,8 +517,4 @@ fn end(done: Option<Done>, outcome: Outcome) {
     if let Some(done) = done {
         done.run(outcome);
     }
-}
-
-fn lost() -> RpcError {
-    RpcError::Lost { to: "x:1".parse().unwrap(), why: "test".to_owned() }
 }

@@ -8,7 +8,7 @@ use jraft_spi::env::{Rng, SeededRng};
 use jraft_spi::status::Role;
 use jraft_spi::{LogIndex, NodeOptions, RaftError, Status};
 
-use super::kit::{Group, NAMES};
+use super::kit::{Group, Member, NAMES};
 use super::truth::Stats;
 use crate::node::effect::TimerKind;
 
@@ -247,6 +247,8 @@ fn heal(group: &mut Group) {
                 group.settle();
             }
             if is_even(group, leader) {
+                let open = group.members.iter().map(Member::unanswered).sum::<usize>();
+                assert_eq!(open, 0, "a request is never answered");
                 return;
             }
         }
@@ -325,7 +327,10 @@ fn random_schedules_keep_every_promise() {
     let rare = [seen.truncations, seen.unknown, seen.reads].into_iter().min();
     let often = [seen.elections, seen.commits, seen.grants, seen.acceptances, seen.restarts];
     let often = often.into_iter().min();
-    assert!(rare >= Some(seeds / 10) && often >= Some(seeds / 2), "the search saw little: {seen:?}");
+    assert!(
+        rare >= Some(seeds / 10) && often >= Some(seeds / 2),
+        "the search saw little: {seen:?}"
+    );
 }
 
 #[test]

@@ -212,6 +212,9 @@ impl Truth {
         let meta = &member.disk.durable.meta;
         let durable = meta.term == request.term && meta.voted_for.as_ref() == Some(&request.server);
         assert!(durable, "I-13: {what} of {} in {} left, {meta:?} is durable", i, request.term);
+        if member.wiped {
+            return;
+        }
         let known = self.votes.entry((i, request.term)).or_insert_with(|| request.server.clone());
         assert_eq!(*known, request.server, "I-9: {i} votes twice in term {}", request.term);
     }
