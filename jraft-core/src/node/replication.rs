@@ -55,7 +55,11 @@ impl NodeState {
                 bytes: raft.max_body_size as usize,
             };
             match self.log.batch(to.next_index(), limit) {
-                Some(batch) => self.send_entries(to, batch, now, fx),
+                Some(batch) => {
+                    if !self.send_entries(to, batch, now, fx) {
+                        return;
+                    }
+                }
                 None => Self::read_entries(to, limit, fx),
             }
         }
@@ -77,18 +81,22 @@ impl NodeState {
         self.send_append(to, request, what, now, fx);
     }
 
+    /// False if the entry before them is compacted: only a snapshot can help this peer.
     fn send_entries(
         &self,
         to: &mut Replicator,
         batch: EntryBatch,
         now: MonoTime,
         fx: &mut Effects,
-    ) {
+    ) -> bool {
         let (count, bytes) =
             (batch.len() as u64, batch.entries().iter().map(|entry| entry.data.len()).sum());
-        let Some(request) = self.append_request(to, AppendKind::Entries, batch) else { return };
+        let Some(request) = self.append_request(to, AppendKind::Entries, batch) else {
+            return false;
+        };
         let what = SentWhat::Append { version: to.version(), seq: to.sent(count, bytes) };
         self.send_append(to, request, what, now, fx);
+        true
     }
 
     fn send_append(
@@ -171,8 +179,7 @@ impl NodeState {
             to.end_reading();
             // The disk may still show entries that were replaced since: their truncation is on its way.
             let ours = (to.next_index().0..).zip(&entries).take_while(|&(index, entry)| {
-                entry.id.index.0 == index
-                    && self.log.term_of(entry.id.index) == Some(entry.id.term)
+                entry.id.index.0 == index && self.log.term_of(entry.id.index) == Some(entry.id.term)
             });
             let count = ours.count();
             entries.truncate(count);
