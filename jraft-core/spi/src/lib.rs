@@ -1,7 +1,7 @@
 //! What the node and its adapters agree on.
 //!
 //! Vocabulary ([`entity`], [`conf`], [`option`], [`error`], [`message`]), ports ([`rpc`], [`storage`]) and the
-//! seams to the world ([`env`]). No behaviour: a package that implements a log, a transport or a simulator depends
+//! seams to the world ([`mod@env`]). No behaviour: a package that implements a log, a transport or a simulator depends
 //! on this one alone. Users of the library meet all of it through `jraft_core`.
 
 pub mod conf;

@@ -165,8 +165,10 @@ impl UserRequest {
     }
 }
 
+type SendAnswer = Box<dyn FnOnce(Result<UserMessage, Status>) + Send>;
+
 /// Answers one request, once. Dropped without an answer it answers EINTERNAL.
-pub struct Replier(Option<Box<dyn FnOnce(Result<UserMessage, Status>) + Send>>);
+pub struct Replier(Option<SendAnswer>);
 
 impl Replier {
     /// A token that hands the answer to `send`.

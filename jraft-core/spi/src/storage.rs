@@ -69,7 +69,9 @@ impl From<io::Error> for StorageError {
 ///
 /// May be finished later and from any thread. Dropped unfinished it reports an error, which stops the node.
 #[must_use = "a Durable that is dropped unfinished is a storage error"]
-pub struct Durable(Option<Box<dyn FnOnce(Result<(), StorageError>) + Send>>);
+pub struct Durable(Option<Finish>);
+
+type Finish = Box<dyn FnOnce(Result<(), StorageError>) + Send>;
 
 impl Durable {
     /// A token that hands its end to `done`.

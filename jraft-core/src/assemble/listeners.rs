@@ -57,10 +57,10 @@ impl Listeners {
         let Some(port) = ports.get_mut(&share.at) else { return };
         port.registry.remove(&share.names);
         port.users -= 1;
-        if port.users == 0 {
-            if let Some(port) = ports.remove(&share.at) {
-                port.listening.close().await;
-            }
+        if port.users == 0
+            && let Some(port) = ports.remove(&share.at)
+        {
+            port.listening.close().await;
         }
     }
 }

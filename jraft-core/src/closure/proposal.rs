@@ -92,10 +92,9 @@ impl<R: Send + 'static> Proposal<R> {
     fn finish(&self, outcome: Outcome) -> Result<R, ProposeError> {
         match outcome {
             Outcome::Committed(mut committed) => {
-                committed.reply.take::<R>().or_else(unit).ok_or(ProposeError::NoReply {
-                    at: committed.id,
-                    wanted: std::any::type_name::<R>(),
-                })
+                let (at, wanted) = (committed.id, std::any::type_name::<R>());
+                let reply = committed.reply.take::<R>().or_else(unit);
+                reply.ok_or(ProposeError::NoReply { at, wanted })
             }
             Outcome::Refused(status) => {
                 Err(ProposeError::Refused { status, leader: self.node.leader() })
@@ -141,7 +140,7 @@ impl<R: Send + 'static> Future for Proposal<R> {
                             this.step = Step::Queued(std::mem::replace(answer, unused));
                         }
                         Err(rejected) if rejected.status.is(RaftError::EBUSY) => {
-                            *task = Some(rejected.task);
+                            *task = Some(*rejected.task);
                             return Poll::Pending;
                         }
                         Err(rejected) => this.step = Step::Refused(Some(rejected.status)),

@@ -69,7 +69,7 @@ impl fmt::Debug for AcceptedTask {
 #[must_use = "a rejected task is lost unless it is tried again or refused"]
 pub struct Rejected {
     /// The task, as it was.
-    pub task: Task,
+    pub task: Box<Task>,
     /// Why.
     pub status: Status,
 }

@@ -98,10 +98,10 @@ impl FsmRoom {
 
     fn apply(&mut self, range: ApplyRange) {
         let mut waiters = Waiters::new(range.tasks);
-        if self.error.is_none() {
-            if let Err(status) = self.apply_all(range.from_disk, &range.slices, &mut waiters) {
-                self.fail(status);
-            }
+        if self.error.is_none()
+            && let Err(status) = self.apply_all(range.from_disk, &range.slices, &mut waiters)
+        {
+            self.fail(status);
         }
         if let Some(status) = self.error.clone() {
             waiters.rest().filter_map(|task| task.done).for_each(|done| {

@@ -133,39 +133,38 @@ impl LogBuffer {
     pub(crate) fn batch(&mut self, from: LogIndex, limit: BatchLimit) -> EntryBatch {
         let at = self.position(from);
         let (slice, _) = &self.slices[at];
-        if at + 1 == self.slices.len() && slice.first() == from {
-            if let Some(batch) = slice.as_batch().filter(|batch| fits(batch.entries(), limit)) {
-                return batch.clone();
-            }
+        let count = self.count(at, from, limit);
+        if let Some(whole) = slice.as_batch().filter(|whole| whole.len() == count)
+            && slice.first() == from
+        {
+            return whole.clone();
         }
-        let entries = self.collect(at, from, limit);
-        if let Some(cut) = &self.cut {
-            let same = cut.len() == entries.len() && cut.entries()[0].id == entries[0].id;
-            if same {
-                return cut.clone();
-            }
+        let cut = self.cut.as_ref().filter(|cut| cut.len() == count);
+        if let Some(cut) = cut.filter(|cut| cut.entries()[0].id.index == from) {
+            return cut.clone();
         }
-        let batch = EntryBatch::new(entries);
+        let batch = EntryBatch::new(self.from(at, from).take(count).cloned().collect());
         self.cut = Some(batch.clone());
         batch
     }
 
-    fn collect(&self, at: usize, from: LogIndex, limit: BatchLimit) -> Vec<LogEntry> {
-        let mut entries = Vec::new();
-        let mut bytes = 0;
-        for (slice, _) in self.slices.range(at..) {
-            for entry in slice.entries() {
-                if entry.id.index < from {
-                    continue;
-                }
-                if !entries.is_empty() && (entries.len() >= limit.entries || bytes >= limit.bytes) {
-                    return entries;
-                }
-                bytes += entry.data.len();
-                entries.push(entry.clone());
+    /// The entries from `from` on, which lies in slice `at`.
+    fn from(&self, at: usize, from: LogIndex) -> impl Iterator<Item = &LogEntry> {
+        let skipped = (from.0 - self.slices[at].0.first().0) as usize;
+        self.slices.range(at..).flat_map(|(slice, _)| slice.entries()).skip(skipped)
+    }
+
+    /// How many of them fit into one batch.
+    fn count(&self, at: usize, from: LogIndex, limit: BatchLimit) -> usize {
+        let (mut count, mut bytes) = (0, 0);
+        for entry in self.from(at, from) {
+            if count > 0 && (count >= limit.entries || bytes >= limit.bytes) {
+                break;
             }
+            bytes += entry.data.len();
+            count += 1;
         }
-        entries
+        count
     }
 
     fn position(&self, index: LogIndex) -> usize {
@@ -173,12 +172,6 @@ impl LogBuffer {
         assert!(after > 0, "index {index} is in memory");
         after - 1
     }
-}
-
-fn fits(entries: &[LogEntry], limit: BatchLimit) -> bool {
-    let before_last = &entries[..entries.len() - 1];
-    entries.len() <= limit.entries
-        && before_last.iter().map(|entry| entry.data.len()).sum::<usize>() < limit.bytes.max(1)
 }
 
 #[cfg(test)]

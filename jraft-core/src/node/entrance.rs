@@ -69,7 +69,7 @@ impl Entrance {
         }
         if queue.closed {
             let status = Status::new(RaftError::ENODESHUTDOWN, "Node is shutting down.");
-            return Err(Rejected { task, status });
+            return Err(Rejected { task: Box::new(task), status });
         }
         if let Some(done) = &mut task.done {
             done.taken_in(&self.home);
@@ -129,5 +129,8 @@ impl Entrance {
 }
 
 fn full(task: Task) -> Rejected {
-    Rejected { task, status: Status::new(RaftError::EBUSY, "Node is busy, has too many tasks.") }
+    Rejected {
+        task: Box::new(task),
+        status: Status::new(RaftError::EBUSY, "Node is busy, has too many tasks."),
+    }
 }

@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn a_promise_waits_for_both_disks() {
         let mut gate = Gate::default();
-        (gate.meta.issue(), gate.log.issue());
+        assert_eq!((gate.meta.issue(), gate.log.issue()), (1, 1));
         assert!(gate.hold(after(1, 1), canvass(1)).is_none());
         assert!(gate.release().is_none());
         assert!(gate.log.reach(1));

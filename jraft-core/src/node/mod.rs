@@ -87,7 +87,8 @@ impl Node {
         let limit = shared.options.rpc.max_frame_bytes as usize / 2;
         if task.data.len() > limit {
             let text = format!("a payload of {} bytes exceeds {limit}", task.data.len());
-            return Err(Rejected { task, status: Status::new(RaftError::EINVAL, text) });
+            let status = Status::new(RaftError::EINVAL, text);
+            return Err(Rejected { task: Box::new(task), status });
         }
         shared.entrance.push(task, when_full)?;
         shared.bell.ring();
@@ -103,7 +104,7 @@ impl Node {
             Err(Rejected { task, status }) => {
                 let waits = self.core.shared.options.apply_task_mode == ApplyTaskMode::Blocking;
                 if waits && status.is(RaftError::EBUSY) {
-                    return Proposal::waiting(self.clone(), task, answer);
+                    return Proposal::waiting(self.clone(), *task, answer);
                 }
                 Proposal::refused(self.clone(), status)
             }

@@ -223,11 +223,11 @@ impl Turn {
     /// Hands to the disks what may go there, each once.
     fn flush(&mut self) {
         let disks = &self.shared.disks;
-        if !self.meta.saving {
-            if let Some((meta, ticket)) = self.meta.next.take() {
-                self.meta.saving = true;
-                disks.lane.save_meta(disks.slot, meta, ticket);
-            }
+        if !self.meta.saving
+            && let Some((meta, ticket)) = self.meta.next.take()
+        {
+            self.meta.saving = true;
+            disks.lane.save_meta(disks.slot, meta, ticket);
         }
         let ready = |&(_, _, after): &(LogOp, LogTicket, MetaTicket)| after <= self.meta_durable;
         let count = self.writes.iter().take_while(|write| ready(write)).count();
