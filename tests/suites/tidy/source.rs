@@ -157,7 +157,7 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<Source>) {
             continue;
         }
         let wanted = [".rs", ".md", ".toml"].iter().any(|end| name.ends_with(end));
-        if wanted || path.parent().is_some_and(|parent| parent.ends_with(".ci")) {
+        if wanted || folder.file_name().is_some_and(|folder| folder == ".ci") {
             let inside = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
             files.push(Source::new(&inside, &fs::read_to_string(&path).unwrap()));
         }
@@ -205,7 +205,8 @@ fn expand(prefix: &str, tree: &str, all: &mut Vec<String>) {
         return;
     };
     let prefix = format!("{prefix}{}", &tree[..open]);
-    let inside = tree[open + 1..].strip_suffix('}').unwrap_or(&tree[open + 1..]);
+    let rest = &tree[open + 1..];
+    let inside = rest.strip_suffix('}').unwrap_or(rest);
     let (mut depth, mut from) = (0, 0);
     for (at, byte) in inside.bytes().enumerate() {
         match byte {
