@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use jraft_spi::storage::{Durable, RaftMeta, RaftMetaStorage};
 
 use super::*;
-use crate::testing::{Crash, FaultyDisk, entries, read, shared, silent, sync};
+use crate::testing::{Crash, FaultyDisk, Op, entries, read, shared, silent, sync};
 
 fn group() -> GroupId {
     "g".parse().unwrap()
@@ -116,6 +116,14 @@ fn a_crash_while_the_directory_is_made_is_no_obstacle() {
         let opened = start(&disk).unwrap_or_else(|error| panic!("{at} {seed}: {error}"));
         assert!(opened.engine.is_new());
     }
+}
+
+#[test]
+fn the_names_of_all_new_directories_are_durable() {
+    let disk = FaultyDisk::new();
+    drop(DataDir::open(shared(disk.clone()), "/a/b/data").unwrap());
+    let synced: Vec<Op> = disk.ops().into_iter().take(3).collect();
+    assert_eq!(synced, ["/", "/a", "/a/b"].map(|dir| Op::SyncDir(dir.into())));
 }
 
 #[test]

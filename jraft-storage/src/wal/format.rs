@@ -178,3 +178,48 @@ pub(super) fn put_u32(bytes: &mut [u8], at: usize, value: u32) {
 pub(super) fn put_u64(bytes: &mut [u8], at: usize, value: u64) {
     bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_of_a_segment_survives_and_its_errors_are_told_apart() {
+        let header = SegmentHeader {
+            sequence: 7,
+            bytes: 1 << 26,
+            salt: u64::MAX,
+            directory: 9,
+            zeroed: true,
+        };
+        let bytes = header.encode();
+        assert_eq!(SegmentHeader::decode(&bytes), Ok(header));
+        for at in 0..bytes.len() {
+            let mut flipped = bytes;
+            flipped[at] ^= 1;
+            let expected = match at {
+                0..8 => HeaderError::Magic,
+                8..12 => HeaderError::Version(VERSION ^ 1 << (8 * (at - 8))),
+                _ => HeaderError::Checksum,
+            };
+            assert_eq!(SegmentHeader::decode(&flipped), Err(expected), "{at}");
+        }
+    }
+
+    #[test]
+    fn the_header_of_a_group_belongs_to_one_place_of_one_use_of_a_file() {
+        let durable = Place::new(6, 4096);
+        let header = GroupHeader { offset: 4104, length: 99, records: 2, durable, chain: 5 };
+        let bytes = header.encode(3);
+        assert_eq!(GroupHeader::decode(&bytes, 4104, 3), Some(header));
+        assert_eq!(GroupHeader::decode(&bytes, 4112, 3), None);
+        assert_eq!(GroupHeader::decode(&bytes, 4104, 4), None);
+        assert_eq!(GroupHeader::decode(&bytes[..47], 4104, 3), None);
+        for at in 0..bytes.len() {
+            let mut flipped = bytes;
+            flipped[at] ^= 1;
+            assert_eq!(GroupHeader::decode(&flipped, 4104, 3), None, "{at}");
+        }
+        assert_eq!((header.records_end(), header.end()), (4251, 4256));
+    }
+}

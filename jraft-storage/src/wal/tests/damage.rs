@@ -189,6 +189,56 @@ fn a_missing_or_a_strange_or_a_swapped_file_is_refused() {
 }
 
 #[test]
+fn the_oldest_segment_cannot_have_lost_its_first_group() {
+    let disk = FaultyDisk::new();
+    let mut log = open(&disk).unwrap();
+    for index in 1..=3 {
+        log.storage.append(&[sized(index, 1, 3000)]).unwrap();
+    }
+    log.storage.truncate_prefix(3.into()).unwrap();
+    log.sync().unwrap();
+    assert!(!disk.paths().contains(&segment(2)) && disk.paths().contains(&segment(3)));
+    // Nothing is left to say how much was durable, but segments before it would not be gone without it.
+    disk.edit(&segment(3), |bytes| bytes[4096..].fill(0));
+    let error = open(&disk).err().unwrap();
+    assert!(is_damaged(&error) && error.to_string().contains("in the oldest segment"), "{error}");
+}
+
+#[test]
+fn a_group_of_another_past_is_not_taken_for_the_next_one() {
+    let append = |disk: &FaultyDisk, log: &mut Log, index, term| {
+        log.storage.append(&[entry(index, term)]).unwrap();
+        log.sync().unwrap();
+        disk.bytes(&segment(1)).iter().rposition(|&byte| byte != 0).unwrap() + 1
+    };
+    // Two pasts of one file: 1, 2, 3 of term 1, and 1 of term 1, 2 and 3 of term 2, all at the same places.
+    let ours = FaultyDisk::new();
+    let mut log = open(&ours).unwrap();
+    append(&ours, &mut log, 1, 1);
+    let theirs = ours.fork();
+    let mut other = open(&theirs).unwrap();
+    let second = append(&ours, &mut log, 2, 1).next_multiple_of(8);
+    let end = append(&ours, &mut log, 3, 1);
+    append(&theirs, &mut other, 2, 2);
+    append(&theirs, &mut other, 3, 2);
+    let stale = theirs.bytes(&segment(1))[second..end].to_vec();
+    assert!(stale.starts_with(b"JRAFTGRP"));
+    ours.edit(&segment(1), |bytes| bytes[second..end].copy_from_slice(&stale));
+    assert_eq!(open(&ours).unwrap().all(), entries(1..=2, 1));
+}
+
+#[test]
+fn padding_is_verified_too() {
+    let (disk, _) = closed_log();
+    let bytes = disk.bytes(&segment(1));
+    let length = u32::from_le_bytes(bytes[4096 + 12..][..4].try_into().unwrap()) as usize;
+    assert!(!length.is_multiple_of(8), "this group has padding");
+    disk.edit(&segment(1), |bytes| bytes[4096 + 48 + length] = 1);
+    let error = open(&disk).err().unwrap();
+    assert!(is_damaged(&error) && error.to_string().contains("padding"), "{error}");
+}
+
+#[test]
 fn segments_of_another_directory_are_refused() {
     let disk = FaultyDisk::new();
     let options =

@@ -116,6 +116,31 @@ fn used_segments_are_kept_at_most_two_and_used_again() {
 }
 
 #[test]
+fn a_long_log_that_is_truncated_leaves_two_spares_and_no_more() {
+    let disk = FaultyDisk::new();
+    let mut log = open(&disk).unwrap();
+    for index in 1..=60 {
+        log.storage.append(&[sized(index, 1, 3000)]).unwrap();
+    }
+    log.storage.truncate_prefix(LogIndex(61)).unwrap();
+    let mut files = Vec::new();
+    for _ in 0..10 {
+        log.sync().unwrap();
+        files.push(disk.paths().len());
+    }
+    // A few at a time, not to hold up the next sync for all of them.
+    assert!(files.windows(2).all(|two| two[0].saturating_sub(two[1]) <= 4), "{files:?}");
+    assert_eq!(
+        (spares(&disk), *files.last().unwrap()),
+        (2, 4),
+        "spares, one in use, the next: {:?}",
+        disk.paths()
+    );
+    let log = open(&disk.crash(Crash::Lose)).unwrap();
+    assert_eq!((log.recovered.first.0, log.recovered.last.0), (61, 60));
+}
+
+#[test]
 fn a_segment_is_left_only_when_the_truncation_is_durable() {
     let disk = FaultyDisk::new();
     let mut log = open(&disk).unwrap();
