@@ -114,11 +114,16 @@ fn m17_answers_to_an_older_leadership_count_for_nothing() {
     group.append(replaced).accepted();
     group.pass(3000);
     group.act(0, |state, now, fx| state.elect_self("test", now, fx));
-    group.settle_but(|packet| kind_of(packet).is_some());
+    group.settle_but(|packet| kind_of(packet) == Some(AppendKind::Entries));
     assert_eq!((group.state(0).role(), group.state(0).term().0), (Role::Leader, 3));
+    // Two probes and then entries are out: the entries carry the number of the old ones.
     group.net.clear();
+    for to in group.state(0).replicators.values() {
+        assert!(to.awaits(2), "the number of the old request");
+    }
     for packet in &old {
         reply(&mut group, packet, 1, true, None);
+        reply(&mut group, packet, 3, true, None);
     }
     assert_eq!(group.state(0).committed(), LogIndex(1), "as the leader of term 2 said");
 }
