@@ -11,9 +11,9 @@ use std::time::Duration;
 use jraft_example::{cluster::free_ports, real_time};
 use processes::{BENCH, end_of, signal, start, stdout};
 
-async fn check(sync: &str, apply: &str, payload: &str, chance: u64) {
+async fn check(sync: &str, apply: &str, payload: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let ports = free_ports(3, chance).unwrap();
+    let ports = free_ports(3, real_time::random()).unwrap();
     let peers = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>();
     let list = peers.join(",");
     let children: Vec<_> = (peers.iter().enumerate())
@@ -56,10 +56,10 @@ async fn check(sync: &str, apply: &str, payload: &str, chance: u64) {
 
 #[tokio::test]
 async fn synced() {
-    check("true", "lane", "16", 100).await;
+    check("true", "lane", "16").await;
 }
 
 #[tokio::test]
 async fn in_memory_and_inline() {
-    check("memory", "inline", "3", 200).await;
+    check("memory", "inline", "3").await;
 }

@@ -1,4 +1,4 @@
-//! The shortest example: few lines, and three processes of it survive the loss of one.
+//! The examples: the shortest one has few lines and survives the loss of a process, the others do what they say.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test may panic, in helpers as well")]
 
@@ -77,5 +77,48 @@ async fn three_processes_go_on_without_one_of_them() {
         drop(input);
         let ended = real_time::within(Duration::from_secs(20), child.wait()).await;
         assert!(ended.expect("it ends with its input").unwrap().success());
+    }
+}
+
+/// Runs an example to its end, and answers what it prints.
+async fn printed(name: &str, arguments: &[&str]) -> String {
+    let output = Command::new(example(name)).args(arguments).stdin(Stdio::null()).output();
+    let output = real_time::within(Duration::from_secs(30), output).await.expect("it ends");
+    let output = output.unwrap();
+    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn free_address() -> String {
+    format!("127.0.0.1:{}", free_ports(1, real_time::random()).unwrap()[0])
+}
+
+#[tokio::test]
+async fn a_log_of_ones_own_keeps_the_entries() {
+    let lines = printed("own_log", &[&free_address()]).await;
+    assert!(lines.starts_with("one is line 1\ntwo is line 2\nthree is line 3\n"), "{lines}");
+    assert!(lines.ends_with("the store holds the entries 1 to 4\n"), "{lines}");
+}
+
+#[tokio::test]
+async fn requests_of_the_application_are_answered() {
+    let data = tempfile::tempdir().unwrap();
+    let lines = printed("user_requests", &[&free_address(), data.path().to_str().unwrap()]).await;
+    assert_eq!(lines, "demo.Add: 5\ndemo.AddTwice: 15\n");
+}
+
+#[tokio::test]
+async fn options_come_in_layers() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("node.toml");
+    std::fs::write(&file, "[raft]\nstep_down_when_vote_timedout = false\napply_batch = 5\n")
+        .unwrap();
+    let lines = printed("options", &[file.to_str().unwrap(), "apply_batch=6"]).await;
+    for line in [
+        "step_down_when_vote_timedout = false (default true)",
+        "apply_batch = 6 (default 32)",
+        "read_only_options = lease_based (default safe)",
+    ] {
+        assert!(lines.lines().any(|other| other == line), "{line} is not in:\n{lines}");
     }
 }
