@@ -1,71 +1,127 @@
 //! Three nodes of one group in this process, with files and over TCP, each on threads of its own.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jraft_core::{
-    ApplyError, Entries, Node, NodeStatus, ProposeError, RaftGroupService, Runtime, StartError,
-    StateMachine, block_on,
+    ApplyError, Entries, LogIndex, Node, NodeOptions, NodeStatus, ProposeError, RaftGroupService,
+    Runtime, StartError, StateMachine, block_on,
 };
 
 use crate::programs::free_addresses;
 use crate::{until, wait};
 
-/// The state: a sum, and how many numbers are in it.
-#[derive(Default)]
-struct Sum {
-    sum: i64,
-    count: u64,
+/// What a node has applied since it started, in order.
+#[derive(Clone, Default)]
+pub struct History(Arc<Mutex<Vec<i64>>>);
+
+impl History {
+    /// A copy.
+    pub fn numbers(&self) -> Vec<i64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
-impl StateMachine for Sum {
+/// Keeps the numbers, and replies with how many there are.
+struct Keep(History);
+
+impl StateMachine for Keep {
     fn on_apply(&mut self, entries: &mut Entries<'_>) -> Result<(), ApplyError> {
         for entry in entries {
-            self.sum += i64::from_be_bytes(entry.data()[..].try_into()?);
-            self.count += 1;
-            entry.reply((self.sum, self.count));
+            let mut numbers = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+            numbers.push(i64::from_be_bytes(entry.data()[..].try_into()?));
+            let count = numbers.len();
+            drop(numbers);
+            entry.reply(count);
         }
         Ok(())
     }
 }
 
-/// Starts a node with its folder.
+/// Starts a node with its folder, without a word to any log. Without peers it waits to be added.
 pub fn start(
     group: &str,
     me: &str,
     peers: &str,
-    data: &std::path::Path,
-    election_timeout_ms: u64,
-) -> Result<RaftGroupService, StartError> {
+    data: &Path,
+    options: &NodeOptions,
+) -> Result<(RaftGroupService, History), StartError> {
+    let log = slog::Logger::root(slog::Discard, slog::o!());
     // A runtime each: a node must not find the others in the registry of its process.
-    let runtime =
-        Runtime::builder().logger(slog::Logger::root(slog::Discard, slog::o!())).build()?;
-    let builder =
-        RaftGroupService::builder(group, me).initial_conf(peers).data_dir(data).runtime(&runtime);
-    let builder = builder.configure(|options| options.election_timeout_ms = election_timeout_ms);
-    block_on(builder.start(Sum::default()))
+    let runtime = Runtime::builder().logger(log).build()?;
+    let history = History::default();
+    let builder = RaftGroupService::builder(group, me).data_dir(data).runtime(&runtime);
+    let builder = builder.options(options.clone());
+    let builder = if peers.is_empty() { builder } else { builder.initial_conf(peers) };
+    Ok((block_on(builder.start(Keep(history.clone())))?, history))
+}
+
+/// Default options with this election timeout.
+pub fn options(election_timeout_ms: u64) -> NodeOptions {
+    let mut options = NodeOptions::default();
+    options.election_timeout_ms = election_timeout_ms;
+    options.raft.max_election_delay_ms = election_timeout_ms;
+    options
+}
+
+/// A place in the group, whether or not a node runs there.
+struct Member {
+    address: String,
+    data: PathBuf,
+    running: Option<(RaftGroupService, History)>,
 }
 
 /// The group.
 pub struct Trio {
-    services: Vec<RaftGroupService>,
-    addresses: [String; 3],
     group: &'static str,
-    added: (i64, u64),
+    members: Vec<Member>,
+    /// Everything that was acknowledged, in order.
+    added: Vec<i64>,
     _folder: tempfile::TempDir,
 }
 
 impl Trio {
-    /// Starts it, and waits for a leader.
-    pub fn start(group: &'static str) -> Self {
-        let (folder, addresses) = (tempfile::tempdir().unwrap(), free_addresses());
-        let peers = addresses.join(",");
-        let one = |(at, me): (usize, &String)| {
-            start(group, me, &peers, &folder.path().join(at.to_string()), 2000).unwrap()
+    /// Three places, and nobody there yet.
+    pub fn empty(group: &'static str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let member = |(at, address): (usize, String)| Member {
+            address,
+            data: folder.path().join(at.to_string()),
+            running: None,
         };
-        let services = addresses.iter().enumerate().map(one).collect();
-        let trio = Self { services, addresses, group, added: (0, 0), _folder: folder };
-        until("a leader", Duration::from_secs(60), || trio.leader().is_some());
+        let members = free_addresses::<3>().into_iter().enumerate().map(member).collect();
+        Self { group, members, added: Vec::new(), _folder: folder }
+    }
+
+    /// Three nodes with these options, one of which leads.
+    pub fn start(group: &'static str, options: &NodeOptions) -> Self {
+        let mut trio = Self::empty(group);
+        (0..3).for_each(|at| trio.start_one(at, options));
+        trio.await_leader();
         trio
+    }
+
+    /// Starts the node of a place.
+    pub fn start_one(&mut self, at: usize, options: &NodeOptions) {
+        let addresses: Vec<&str> = self.members.iter().map(|one| one.address.as_str()).collect();
+        let peers = addresses.join(",");
+        let member = &mut self.members[at];
+        let started = start(self.group, &member.address, &peers, &member.data, options);
+        member.running = Some(started.unwrap());
+    }
+
+    /// Stops the node of a place.
+    pub fn stop(&mut self, at: usize) {
+        let (service, _) = self.members[at].running.take().unwrap();
+        block_on(service.shutdown());
+    }
+
+    /// Removes what the stopped node of a place had on its disk.
+    pub fn wipe(&mut self, at: usize) {
+        assert!(self.members[at].running.is_none(), "a running node needs its disk");
+        fs::remove_dir_all(&self.members[at].data).unwrap();
     }
 
     /// The name of the group.
@@ -73,57 +129,89 @@ impl Trio {
         self.group
     }
 
-    /// Where the node listens.
+    /// Where the node of a place listens.
     pub fn address(&self, at: usize) -> &str {
-        &self.addresses[at]
+        &self.members[at].address
     }
 
-    /// The nodes.
-    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
-        self.services.iter().map(RaftGroupService::node)
+    /// The node of a place, which must run.
+    pub fn node(&self, at: usize) -> &Node {
+        self.members[at].running.as_ref().unwrap().0.node()
     }
 
     /// Which node leads, if one does.
     pub fn leader(&self) -> Option<usize> {
-        self.nodes().position(Node::is_leader)
+        let leads = |member: &Member| {
+            member.running.as_ref().is_some_and(|(service, _)| service.node().is_leader())
+        };
+        self.members.iter().position(leads)
     }
 
-    /// What all nodes say of themselves.
+    /// Waits until one leads.
+    pub fn await_leader(&self) -> usize {
+        until("a leader", LONGEST, || self.leader().is_some());
+        self.leader().unwrap()
+    }
+
+    /// What the running nodes say of themselves.
     pub fn status(&self) -> Vec<NodeStatus> {
-        self.nodes().map(Node::status).collect()
+        self.running().map(|(service, _)| service.node().status()).collect()
+    }
+
+    fn running(&self) -> impl Iterator<Item = &(RaftGroupService, History)> {
+        self.members.iter().filter_map(|member| member.running.as_ref())
     }
 
     /// Adds a number through whoever leads; the reply must count exactly what was added before.
     pub fn add(&mut self, number: i64) {
-        self.added = (self.added.0 + number, self.added.1 + 1);
-        for _ in 0..500 {
-            let Some(leader) = self.nodes().find(|node| node.is_leader()) else {
-                wait(Duration::from_millis(20));
-                continue;
+        self.added.push(number);
+        for _ in 0..1500 {
+            let refused = match self.leader() {
+                None => true,
+                Some(leader) => match self.propose(leader, number) {
+                    Ok(count) => {
+                        return assert_eq!(count, self.added.len(), "something is lost, or twice");
+                    }
+                    Err(ProposeError::Refused { .. }) => true,
+                    Err(_) => false,
+                },
             };
-            match block_on(leader.propose::<(i64, u64)>(number.to_be_bytes().to_vec())) {
-                Ok(reply) => {
-                    return assert_eq!(reply, self.added, "something was lost or applied twice");
-                }
-                Err(ProposeError::Refused { .. }) => wait(Duration::from_millis(20)),
-                Err(error) => panic!("{error}"),
-            }
+            assert!(refused, "nobody knows whether it was added");
+            wait(Duration::from_millis(20));
         }
         panic!("nobody took a proposal");
     }
 
-    /// All nodes have applied the same.
+    /// Proposes to the node of a place.
+    pub fn propose(&self, at: usize, number: i64) -> Result<usize, ProposeError> {
+        block_on(self.node(at).propose::<usize>(number.to_be_bytes().to_vec()))
+    }
+
+    /// All running nodes have applied all that was acknowledged, in its order, and nothing else.
     pub fn agree(&self) {
-        until("all have applied all", Duration::from_secs(30), || {
+        until("all have applied the same", LONGEST, || {
+            self.running().all(|(_, history)| history.numbers() == self.added)
+        });
+    }
+
+    /// The three indexes of every running node become this.
+    pub fn reach(&self, last: u64) {
+        until("all indexes are equal", LONGEST, || {
             let all = self.status();
-            all.iter().all(|one| one.applied == one.committed && one.committed == all[0].committed)
+            let last = LogIndex(last);
+            all.iter().all(|one| [one.last_log.index, one.committed, one.applied] == [last; 3])
         });
     }
 
     /// Ends it.
-    pub fn shutdown(self) {
-        for service in self.services {
-            block_on(service.shutdown());
+    pub fn shutdown(mut self) {
+        for at in 0..3 {
+            if self.members[at].running.is_some() {
+                self.stop(at);
+            }
         }
     }
 }
+
+/// How long anything may take before a test fails.
+const LONGEST: Duration = Duration::from_secs(60);

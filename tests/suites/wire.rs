@@ -48,7 +48,7 @@ struct Check {
 
 impl Check {
     fn new(group: &'static str) -> Self {
-        let mut trio = Trio::start(group);
+        let mut trio = Trio::start(group, &trio::options(2000));
         trio.add(1);
         trio.agree();
         let terms = trio.status().iter().map(|status| status.term).collect();
@@ -353,10 +353,10 @@ fn addressee(folder: &std::path::Path) -> RaftGroupService {
     let (me, peers) = ("127.0.0.1:18182", "127.0.0.1:18181,127.0.0.1:18182,127.0.0.1:18183");
     let mut started = None;
     until("the port of the recorded frames is free", Duration::from_secs(60), || {
-        started = trio::start("vec", me, peers, folder, 3_600_000).ok();
+        started = trio::start("vec", me, peers, folder, &trio::options(3_600_000)).ok();
         started.is_some()
     });
-    started.unwrap()
+    started.unwrap().0
 }
 
 #[test]
