@@ -138,6 +138,12 @@ impl NodeState {
         }
     }
 
+    /// Nobody has been asked yet: a disk that is slower than the timeout must not raise the term for ever.
+    fn is_own_vote_pending(&self) -> bool {
+        let durable = self.gate.meta.durable;
+        self.candidacy.as_ref().is_some_and(|mine| mine.own_vote.0 > durable)
+    }
+
     /// The RequestVotes of a candidacy may leave, if it still is one.
     pub(super) fn canvass(&self, term: Term, last_log: LogId, now: MonoTime, fx: &mut Effects) {
         if self.role != Role::Candidate || self.term != term {
@@ -172,7 +178,7 @@ impl NodeState {
 
     /// Candidates: the candidacy found no majority in time.
     pub(crate) fn on_vote_timeout(&mut self, now: MonoTime, fx: &mut Effects) {
-        if self.role != Role::Candidate {
+        if self.role != Role::Candidate || self.is_own_vote_pending() {
             return;
         }
         if self.options.raft.step_down_when_vote_timedout {

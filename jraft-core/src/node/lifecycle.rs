@@ -175,6 +175,7 @@ impl Core {
             // An error means that the task has ended, which is what is waited for.
             drop(ended.await);
         }
+        shared.close();
         self.timers.destroy();
         shared.disks.lane.close_group(shared.disks.slot).await;
         let (sender, done) = oneshot::channel();

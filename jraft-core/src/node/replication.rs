@@ -109,6 +109,8 @@ impl NodeState {
     ) {
         let timeout = match what {
             SentWhat::Heartbeat { .. } => self.timing.election_timeout / 2,
+            // Nothing else leaves before a probe is answered: a lost one must not stall the peer for long.
+            _ if request.kind == AppendKind::Probe => self.timing.election_timeout,
             _ => self.timing.rpc,
         };
         let sent = Sent { peer: to.peer.clone(), term: self.term, at: now, what };
@@ -272,22 +274,24 @@ impl NodeState {
         now: MonoTime,
         fx: &mut Effects,
     ) {
-        let current = |to: &&mut Replicator| to.version() == version && to.awaits(seq);
-        let leads = sent.term == self.term;
-        let fresh = self.next_version();
-        let until = now + self.timing.heartbeat;
-        let Some(to) = self.replicators.get_mut(&sent.peer).filter(|_| leads).filter(current)
-        else {
-            return;
-        };
-        let answer = match answer {
-            Ok(RaftResponse::AppendEntries(answer)) => answer,
-            other => return Self::blocked(to, fresh, until, other.err(), fx),
-        };
-        if self.resigned(sent, answer.term, now, fx) {
+        if sent.term != self.term || !self.role.is_leader_like() {
             return;
         }
-        self.on_append_result(sent, seq, fresh, answer, now, fx);
+        // A higher term counts in an answer of any age.
+        if let Ok(RaftResponse::AppendEntries(answer)) = &answer
+            && self.resigned(sent, answer.term, now, fx)
+        {
+            return;
+        }
+        let current = |to: &&mut Replicator| to.version() == version && to.awaits(seq);
+        let (fresh, until) = (self.next_version(), now + self.timing.heartbeat);
+        let Some(to) = self.replicators.get_mut(&sent.peer).filter(current) else { return };
+        match answer {
+            Ok(RaftResponse::AppendEntries(answer)) => {
+                self.on_append_result(sent, seq, fresh, answer, now, fx);
+            }
+            other => Self::blocked(to, fresh, until, other.err(), fx),
+        }
     }
 
     fn blocked(

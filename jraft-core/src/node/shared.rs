@@ -67,6 +67,8 @@ pub(crate) struct Shared {
     news: Mutex<DiskNews>,
     /// The turn has nothing to do any more.
     pub(crate) ended: AtomicBool,
+    /// The turn has ended.
+    closed: AtomicBool,
 }
 
 /// What [`Shared::new`] bundles.
@@ -102,6 +104,7 @@ impl Shared {
             outbox: Mutex::default(),
             news: Mutex::default(),
             ended: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
         }
     }
 
@@ -113,6 +116,10 @@ impl Shared {
     ) -> R {
         let answer = self.step_quietly(purpose, decide);
         self.bell.ring();
+        if self.closed.load(Ordering::Acquire) {
+            // Nobody carries it out any more; who waits for an answer learns that when it is dropped.
+            self.outbox.lock().clear();
+        }
         answer
     }
 
@@ -180,6 +187,12 @@ impl Shared {
     pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::Release);
         self.bell.ring();
+    }
+
+    /// The turn has ended: from here on decisions lead nowhere.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.outbox.lock().clear();
     }
 
     fn note<T: Ord>(
