@@ -397,3 +397,23 @@ fn t_vote_10_a_joint_configuration_asks_both_majorities() {
     }
     assert_eq!(log(&[1]), joint[..1]);
 }
+
+#[test]
+fn a_disk_slower_than_the_vote_timeout_does_not_raise_the_term_for_ever() {
+    for step_down in [true, false] {
+        let mut options = NodeOptions::default();
+        options.raft.step_down_when_vote_timedout = step_down;
+        let mut group = Group::with(3, options);
+        group.slow(0);
+        group.pass(3000);
+        group.act(0, |state, now, fx| state.elect_self("test", now, fx));
+        for _ in 0..5 {
+            group.fire(0, TimerKind::Vote);
+        }
+        let state = group.state(0);
+        assert_eq!((state.role(), state.term().0), (Role::Candidate, 1), "{step_down}");
+        group.quick(0);
+        group.settle();
+        assert_eq!(group.state(0).role(), Role::Leader, "{step_down}");
+    }
+}

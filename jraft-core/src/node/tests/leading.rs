@@ -371,3 +371,15 @@ fn the_window_bounds_what_is_outstanding() {
     group.settle();
     assert!((task..task + 15).all(|task| group.ending(task) == "committed"));
 }
+
+#[test]
+fn s0_14_a_higher_term_counts_in_an_answer_that_nobody_awaits() {
+    let mut group = Group::new(3);
+    group.elect(0);
+    group.propose(0, 1);
+    let sent = group.take(|packet| kind_of(packet) == Some(AppendKind::Entries));
+    // Answered once, so that the second answer belongs to no request any more.
+    reply(&mut group, &sent[0], 1, false, Some(1));
+    reply(&mut group, &sent[0], 4, false, None);
+    assert_eq!((group.state(0).role(), group.state(0).term().0), (Role::Follower, 4));
+}
