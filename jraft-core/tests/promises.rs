@@ -1,0 +1,240 @@
+//! What the public API promises, on whole nodes in memory: endings, orders, refusals, failures.
+
+mod kit;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use jraft_core::memory::Network;
+use jraft_core::{
+    ApplyTaskMode, NodeOptions, Outcome, ProposeError, RaftError, RaftGroupService, Role, Runtime,
+    StartError, Task, Term,
+};
+use kit::{FAIL, PANIC, PEERS, Sum, TEXT, Trio, number, quick, within};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+#[test]
+fn t_node_9_proposals_and_tasks_of_one_thread_keep_their_order() {
+    within(LIMIT, async {
+        let trio = Trio::start(quick()).await;
+        let node = trio.lead_node().await;
+        let (sender, ends) = mpsc::channel();
+        let mut proposals = Vec::new();
+        for round in 0..50 {
+            proposals.push(node.propose::<i64>(number(1)));
+            let sender = sender.clone();
+            let task = Task::new(number(1)).done(move |outcome| {
+                let Outcome::Committed(mut committed) = outcome else { panic!("{outcome:?}") };
+                sender.send((round, committed.reply.take::<i64>())).unwrap();
+            });
+            node.apply(task).unwrap();
+        }
+        for (round, proposal) in (0..).zip(proposals) {
+            assert_eq!(proposal.await.unwrap(), 2 * round + 1);
+            assert_eq!(ends.recv().unwrap(), (round, Some(2 * round + 2)));
+        }
+    });
+}
+
+#[test]
+fn m36_a_leader_that_loses_its_group_leaves_the_outcome_unknown() {
+    within(LIMIT, async {
+        let mut trio = Trio::start(quick()).await;
+        let leader = trio.leader().await;
+        let service = trio.services.swap_remove(leader);
+        let heard = trio.heard.swap_remove(leader);
+        for other in trio.services.drain(..) {
+            other.shutdown().await;
+        }
+        let error = service.node().propose::<i64>(number(1)).await.unwrap_err();
+        let ProposeError::Unknown { status } = error else { panic!("{error}") };
+        assert!(status.is(RaftError::EPERM), "{status}");
+        assert_eq!(service.node().status().role, Role::Follower);
+        let refused = service.node().propose::<i64>(number(1)).await.unwrap_err();
+        assert!(refused.is_refused(), "{refused}");
+        service.shutdown().await;
+        let heard = heard.lock().unwrap().clone();
+        let lost = heard.iter().position(|what| what == "no leader: ERAFTTIMEDOUT");
+        assert!(lost.is_some() && heard.last().unwrap() == "shutdown", "{heard:?}");
+    });
+}
+
+#[test]
+fn refusals_say_why_and_change_nothing() {
+    within(LIMIT, async {
+        let trio = Trio::start(quick()).await;
+        let leader = trio.leader().await;
+        let node = trio.services[leader].node().clone();
+        let follower = trio.services[(leader + 1) % 3].node().clone();
+
+        let refused = follower.propose::<i64>(number(1)).await.unwrap_err();
+        let ProposeError::Refused { status, leader: Some(known) } = refused else { panic!() };
+        assert!(status.is(RaftError::EPERM) && known == *node.id(), "{status}");
+
+        let (sender, ends) = mpsc::channel();
+        let task = Task::new(number(1)).expected_term(Term(999));
+        let task = task.done(move |outcome| sender.send(outcome.status().clone()).unwrap());
+        node.apply(task).unwrap();
+        let status = ends.recv().unwrap();
+        assert!(status.is(RaftError::EPERM) && status.message().contains("999"), "{status}");
+
+        let huge = vec![0; NodeOptions::default().rpc.max_frame_bytes as usize];
+        let rejected = node.apply(Task::new(huge)).unwrap_err();
+        assert!(rejected.status.is(RaftError::EINVAL), "{rejected}");
+        assert_eq!(node.propose::<i64>(number(7)).await.unwrap(), 7, "nothing was added");
+    });
+}
+
+#[test]
+fn a_reply_of_another_type_says_where_the_entry_stands() {
+    within(LIMIT, async {
+        let trio = Trio::start(quick()).await;
+        let node = trio.lead_node().await;
+        let error = node.propose::<i64>(number(TEXT)).await.unwrap_err();
+        let ProposeError::NoReply { at, .. } = error else { panic!("{error}") };
+        assert_eq!(at.index, node.status().committed);
+        node.propose::<()>(number(TEXT)).await.unwrap();
+        assert_eq!(node.propose::<&str>(number(TEXT)).await.unwrap(), "a text");
+    });
+}
+
+#[test]
+fn a_state_machine_that_fails_or_panics_stops_its_nodes() {
+    for what in [FAIL, PANIC] {
+        within(LIMIT, async {
+            let mut trio = Trio::start(quick()).await;
+            let leader = trio.leader().await;
+            let node = trio.services[leader].node().clone();
+            assert_eq!(node.propose::<i64>(number(5)).await.unwrap(), 5);
+            let error = node.propose::<i64>(number(what)).await.unwrap_err();
+            let ProposeError::Unknown { status } = error else { panic!("{error}") };
+            assert!(status.is(RaftError::ESTATEMACHINE), "{status}");
+            let stopped = trio.services[leader].stopped().await;
+            assert!(stopped.is(RaftError::ESTATEMACHINE), "{stopped}");
+            assert_eq!(node.status().applied.0, 2, "the failed entry is not applied");
+            trio.services.remove(leader).shutdown().await;
+            let heard = trio.heard[leader].lock().unwrap().clone();
+            assert!(heard.contains(&"error: ESTATEMACHINE".into()), "{heard:?}");
+        });
+    }
+}
+
+#[test]
+fn a_panic_in_a_closure_hurts_nobody_else() {
+    within(LIMIT, async {
+        let trio = Trio::start(quick()).await;
+        let node = trio.lead_node().await;
+        node.apply(Task::new(number(1)).done(|_| panic!("of the user"))).unwrap();
+        assert_eq!(node.propose::<i64>(number(1)).await.unwrap(), 2);
+    });
+}
+
+#[test]
+fn t_node_2_every_closure_runs_once_whatever_the_queue_says() {
+    within(LIMIT, async {
+        let mut options = quick();
+        options.raft.disruptor_buffer_size = 2;
+        let trio = Trio::start(options).await;
+        let node = trio.lead_node().await;
+        let runs = Arc::new(AtomicUsize::new(0));
+        let mut given_back = 0;
+        for _ in 0..2000 {
+            let runs = Arc::clone(&runs);
+            let count = move |_| drop(runs.fetch_add(1, Ordering::SeqCst));
+            if let Err(rejected) = node.apply(Task::new(number(1)).done(count)) {
+                assert!(rejected.status.is(RaftError::EBUSY), "{rejected}");
+                rejected.refuse();
+                given_back += 1;
+            }
+        }
+        while node.propose::<i64>(number(0)).await.is_err() {}
+        assert_eq!(runs.load(Ordering::SeqCst), 2000, "{given_back} were given back");
+    });
+}
+
+#[test]
+fn a_blocking_entrance_waits_for_room() {
+    within(LIMIT, async {
+        let mut options = quick();
+        options.raft.disruptor_buffer_size = 2;
+        options.apply_task_mode = ApplyTaskMode::Blocking;
+        let trio = Trio::start(options).await;
+        let node = trio.lead_node().await;
+        for _ in 0..500 {
+            node.apply(Task::new(number(1))).unwrap();
+        }
+        let proposals: Vec<_> = (0..100).map(|_| node.propose::<i64>(number(1))).collect();
+        for proposal in proposals {
+            proposal.await.unwrap();
+        }
+        assert_eq!(node.propose::<i64>(number(0)).await.unwrap(), 600);
+    });
+}
+
+#[test]
+fn t_node_55_following_starts_and_stops_in_pairs() {
+    within(LIMIT, async {
+        let mut trio = Trio::start(quick()).await;
+        let leader = trio.leader().await;
+        trio.services.remove(leader).shutdown().await;
+        let heard = trio.heard.remove(leader).lock().unwrap().clone();
+        assert_eq!(
+            heard.iter().filter(|what| what.starts_with("leader of")).count(),
+            1,
+            "{heard:?}"
+        );
+        assert_eq!(heard.last().unwrap(), "shutdown");
+        let next = trio.leader().await;
+        trio.services[next].node().propose::<i64>(number(1)).await.unwrap();
+        let follower = trio.heard[1 - next].lock().unwrap().clone();
+        assert_eq!(
+            (follower[0].as_str(), follower[1].as_str(), follower.len()),
+            (&*format!("following {}", PEERS[leader]), &*format!("lost {}", PEERS[leader]), 3),
+            "{follower:?}"
+        );
+    });
+}
+
+#[test]
+fn a_start_says_what_is_missing_or_there_twice() {
+    within(LIMIT, async {
+        let (runtime, network) = (Runtime::new().unwrap(), Network::new());
+        let builder = |me: &str| RaftGroupService::builder("trio", me).runtime(&runtime);
+        let error = builder("a:1").start(Sum::default()).await.unwrap_err();
+        assert!(matches!(error, StartError::Missing { call: "data_dir", .. }), "{error}");
+        let error = builder("nonsense").in_memory(&network).start(Sum::default()).await;
+        assert!(matches!(error, Err(StartError::Parse(_))));
+        let error = builder("0.0.0.0:0").in_memory(&network).start(Sum::default()).await;
+        assert!(matches!(error, Err(StartError::Identity { .. })));
+        let wrong = builder("a:1").in_memory(&network).configure(|o| o.election_timeout_ms = 0);
+        assert!(matches!(wrong.start(Sum::default()).await, Err(StartError::Options(_))));
+
+        let first = builder("a:1").in_memory(&network).start(Sum::default()).await.unwrap();
+        let twice = builder("a:1").in_memory(&network).start(Sum::default()).await;
+        assert!(matches!(twice, Err(StartError::Duplicate(_))));
+        first.shutdown().await;
+        let again = builder("a:1").in_memory(&network).start(Sum::default()).await;
+        again.expect("the address is free again").shutdown().await;
+    });
+}
+
+#[test]
+fn after_a_shutdown_everything_is_refused_and_all_wait_for_the_same_end() {
+    within(LIMIT, async {
+        let mut trio = Trio::start(quick()).await;
+        let leader = trio.leader().await;
+        let node = trio.services[leader].node().clone();
+        let open = node.propose::<i64>(number(1));
+        let service = trio.services.remove(leader);
+        let (other, third) = (node.clone(), node.clone());
+        tokio::join!(service.shutdown(), other.shutdown(), third.shutdown());
+        assert!(open.await.is_ok_and(|total| total == 1) || node.status().role == Role::Shutdown);
+        let rejected = node.apply(Task::new(number(1))).unwrap_err();
+        assert!(rejected.status.is(RaftError::ENODESHUTDOWN), "{rejected}");
+        let refused = node.propose::<i64>(number(1)).await.unwrap_err();
+        assert!(refused.is_refused(), "{refused}");
+        trio.runtime.shutdown().await;
+    });
+}
