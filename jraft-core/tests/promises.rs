@@ -178,6 +178,7 @@ fn t_node_55_following_starts_and_stops_in_pairs() {
     within(LIMIT, async {
         let mut trio = Trio::start(quick()).await;
         let leader = trio.leader().await;
+        trio.services[leader].node().propose::<i64>(number(1)).await.unwrap();
         trio.services.remove(leader).shutdown().await;
         let heard = trio.heard.remove(leader).lock().unwrap().clone();
         assert_eq!(
