@@ -64,6 +64,6 @@ pub use assemble::{
     RaftGroupBuilder, RaftGroupService, Runtime, RuntimeBuilder, SharedLogEngine, StartError,
     UserClient, block_on,
 };
-pub use closure::{Committed, Done, Outcome, Proposal, ProposeError, Rejected, Reply, Task};
+pub use closure::{Committed, Done, Outcome, Rejected, Reply, Task};
 pub use fsm::{ApplyError, Entries, Entry, StateMachine};
-pub use node::{Node, NodeManager, StatusWatch};
+pub use node::{Node, NodeManager, Proposal, ProposeError, StatusWatch};

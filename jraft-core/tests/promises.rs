@@ -142,7 +142,9 @@ fn t_node_2_every_closure_runs_once_whatever_the_queue_says() {
         let mut given_back = 0;
         for _ in 0..2000 {
             let runs = Arc::clone(&runs);
-            let count = move |_| drop(runs.fetch_add(1, Ordering::SeqCst));
+            let count = move |_| {
+                runs.fetch_add(1, Ordering::SeqCst);
+            };
             if let Err(rejected) = node.apply(Task::new(number(1)).done(count)) {
                 assert!(rejected.status.is(RaftError::EBUSY), "{rejected}");
                 rejected.refuse();

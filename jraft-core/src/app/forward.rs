@@ -10,8 +10,7 @@ use jraft_spi::{GroupId, PeerId, RaftError, Status};
 use super::App;
 use super::codec::{Ending, decode_ending, encode_ending};
 use super::machine::Answer;
-use crate::closure::ProposeError;
-use crate::node::Node;
+use crate::node::{Node, ProposeError};
 
 /// How long to wait before a refused command is sent again.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -15,8 +15,7 @@ use super::App;
 use super::codec::{encode_barrier, encode_command};
 use super::forward::route;
 use super::machine::Answer;
-use crate::closure::{Proposal, ProposeError};
-use crate::node::Node;
+use crate::node::{Node, Proposal, ProposeError};
 
 /// Why a read brought no result. Always safe to repeat.
 #[non_exhaustive]

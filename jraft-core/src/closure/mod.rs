@@ -3,11 +3,9 @@
 //! The reference's `Closure` and `Task`.
 
 mod done;
-mod proposal;
 mod task;
 
 pub use done::{Committed, Done, Outcome, Reply};
 pub(crate) use done::{DoneQueue, Ending};
-pub use proposal::{Proposal, ProposeError};
 pub(crate) use task::AcceptedTask;
 pub use task::{Rejected, Task};

@@ -7,5 +7,5 @@ mod room;
 
 pub use entries::{Entries, Entry};
 pub use machine::{ApplyError, StateMachine};
-pub(crate) use queue::{ApplyRange, FsmCommand, FsmQueue};
+pub(crate) use queue::{ApplyRange, FsmCommand, FsmNotice, FsmQueue};
 pub(crate) use room::{FsmHost, FsmRoom};

@@ -1,11 +1,11 @@
 //! What the lane of a state machine is told, in order.
 
-use jraft_spi::{LogIndex, Status};
+use jraft_spi::status::LeaderChange;
+use jraft_spi::{LogIndex, Status, Term};
 use tokio::sync::oneshot;
 
 use crate::closure::{AcceptedTask, Done, DoneQueue, Ending, Outcome};
 use crate::log::EntrySlice;
-use crate::node::effect::FsmNotice;
 use crate::sync::LaneQueue;
 
 /// Entries that are committed.
@@ -20,6 +20,16 @@ pub(crate) struct ApplyRange {
 
 /// Runs when an index is applied, or when that will never happen.
 pub(crate) type WhenApplied = Box<dyn FnOnce(Result<(), Status>) + Send>;
+
+/// What the state machine hears between batches.
+#[derive(Debug)]
+pub(crate) enum FsmNotice {
+    LeaderStart(Term),
+    LeaderStop(Status),
+    StartFollowing(LeaderChange),
+    StopFollowing(LeaderChange),
+    Error(Status),
+}
 
 /// One thing to do.
 pub(crate) enum FsmCommand {

@@ -11,9 +11,8 @@ use jraft_spi::{ConfigurationEntry, EntryType, LogEntry, LogIndex, RaftError, St
 
 use super::entries::{Entries, Slot};
 use super::machine::StateMachine;
-use super::queue::{ApplyRange, FsmCommand, FsmQueue, WhenApplied};
+use super::queue::{ApplyRange, FsmCommand, FsmNotice, FsmQueue, WhenApplied};
 use crate::closure::{AcceptedTask, Committed, Done, Outcome, Reply};
-use crate::node::effect::FsmNotice;
 use crate::sync::panic_text;
 
 /// How much of the log is read from the disk at once.

@@ -15,8 +15,7 @@ use jraft_spi::{GroupId, LogIndex};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::{EntrySlice, LogTicket};
-use crate::node::effect::MetaTicket;
+use super::{EntrySlice, LogTicket, MetaTicket};
 use crate::sync::LaneQueue;
 
 /// One sync covers at most about this many payload bytes, so that nobody waits for a huge group.

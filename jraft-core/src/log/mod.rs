@@ -20,6 +20,10 @@ use terms::TermIndex;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LogTicket(pub(crate) u64);
 
+/// The order of what is handed to the disk of term and vote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct MetaTicket(pub(crate) u64);
+
 /// What a node knows of its log without asking the disk. Pure; the disk follows through effects.
 #[derive(Debug)]
 pub(crate) struct Log {

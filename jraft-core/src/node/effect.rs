@@ -4,17 +4,14 @@ use std::time::Duration;
 
 use jraft_spi::env::MonoTime;
 use jraft_spi::message::{RaftRequest, RaftResponse};
-use jraft_spi::status::{LeaderChange, Role};
+use jraft_spi::status::Role;
 use jraft_spi::storage::{RaftMeta, ReadLimit};
 use jraft_spi::{LogIndex, PeerId, Status, Term};
 use tokio::sync::oneshot;
 
 use crate::closure::{AcceptedTask, Done};
-use crate::log::{EntrySlice, LogTicket};
-
-/// The order of what is handed to the disk of term and vote.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct MetaTicket(pub(crate) u64);
+use crate::fsm::FsmNotice;
+use crate::log::{EntrySlice, LogTicket, MetaTicket};
 
 /// Where the answer to a request goes.
 #[derive(Debug)]
@@ -75,16 +72,6 @@ pub(crate) enum SentWhat {
     Vote,
     Heartbeat { version: u64 },
     Append { version: u64, seq: u64 },
-}
-
-/// What the state machine hears between batches.
-#[derive(Debug)]
-pub(crate) enum FsmNotice {
-    LeaderStart(Term),
-    LeaderStop(Status),
-    StartFollowing(LeaderChange),
-    StopFollowing(LeaderChange),
-    Error(Status),
 }
 
 /// The timers of a node: one role, one timer (behaviour.md 4.1).

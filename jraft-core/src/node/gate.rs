@@ -8,8 +8,9 @@ use std::collections::VecDeque;
 
 use jraft_spi::{LogId, LogIndex, PeerId, Term};
 
-use super::effect::{MetaTicket, ReplyTo};
+use super::effect::ReplyTo;
 use crate::log::LogTicket;
+use crate::log::MetaTicket;
 
 /// How many promises may wait. A full gate drops its oldest one: the peer asks again.
 pub(crate) const GATE_LIMIT: usize = 8192;

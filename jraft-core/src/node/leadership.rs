@@ -7,8 +7,9 @@ use jraft_spi::message::EntryBatch;
 use jraft_spi::status::Role;
 use jraft_spi::{Configuration, LogEntry, LogId, RaftError, Status, Term};
 
-use super::effect::{Effect, FsmNotice, Note, TimerAction, TimerKind};
+use super::effect::{Effect, Note, TimerAction, TimerKind};
 use super::state::{Effects, NodeState};
+use crate::fsm::FsmNotice;
 use crate::log::EntrySlice;
 use crate::replicator::Replicator;
 

@@ -14,6 +14,7 @@ mod leadership;
 pub(crate) mod lifecycle;
 mod manager;
 mod promise;
+mod proposal;
 mod reader;
 mod replication;
 mod shared;
@@ -42,9 +43,10 @@ use self::effect::ReplyTo;
 use self::entrance::WhenFull;
 use self::lifecycle::Core;
 pub use self::manager::NodeManager;
+pub use self::proposal::{Proposal, ProposeError};
 pub(crate) use self::reader::ReadLane;
 pub use self::view::StatusWatch;
-use crate::closure::{Done, Proposal, Rejected, Task};
+use crate::closure::{Done, Rejected, Task};
 use crate::fsm::FsmCommand;
 
 /// A handle of a node: cheap to clone, any thread may use it, dropping it stops nothing.

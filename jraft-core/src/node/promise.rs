@@ -4,10 +4,11 @@ use jraft_spi::env::MonoTime;
 use jraft_spi::message::{AppendEntriesResponse, RaftResponse};
 use jraft_spi::{RaftError, Status};
 
-use super::effect::{Effect, MetaTicket};
+use super::effect::Effect;
 use super::gate::{Accept, Promise, Tickets};
 use super::state::{Effects, NodeState};
 use crate::log::LogTicket;
+use crate::log::MetaTicket;
 
 impl NodeState {
     /// Lets a promise leave now or when its tickets are durable. When nothing is pending this is one comparison.

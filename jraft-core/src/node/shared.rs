@@ -14,13 +14,13 @@ use jraft_spi::storage::{LogReader, StorageError};
 use jraft_spi::{LogEntry, NodeId, NodeOptions, PeerId, RaftError, Status};
 use parking_lot::{Mutex, RwLock};
 
-use super::effect::MetaTicket;
 use super::entrance::Entrance;
 use super::state::{Effects, NodeState};
 use super::view::ViewCell;
 use crate::closure::DoneQueue;
 use crate::fsm::FsmQueue;
 use crate::log::LogTicket;
+use crate::log::MetaTicket;
 use crate::log::lane::{DiskListener, LogLane};
 use crate::sync::Bell;
 

@@ -16,11 +16,11 @@ use jraft_spi::{
     RaftError, Status, Term,
 };
 
-use super::effect::{
-    Effect, FsmNotice, LogWrite, MetaTicket, Note, ReplyTo, TimerAction, TimerKind,
-};
+use super::effect::{Effect, LogWrite, Note, ReplyTo, TimerAction, TimerKind};
 use super::gate::{Gate, Tickets};
 use crate::ballot_box::BallotBox;
+use crate::fsm::FsmNotice;
+use crate::log::MetaTicket;
 use crate::log::{EntrySlice, Log, LogTicket};
 use crate::replicator::{Replicator, Window};
 

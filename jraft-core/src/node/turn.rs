@@ -10,14 +10,16 @@ use std::sync::atomic::Ordering;
 use jraft_spi::storage::RaftMeta;
 use jraft_spi::{LogIndex, RaftError, Status};
 
-use super::effect::{Effect, FsmNotice, LogWrite, MetaTicket, Note, Sent};
+use super::effect::{Effect, LogWrite, Note, Sent};
 use super::reader::ReadLane;
 use super::shared::{DiskNews, LogRead, Shared, disk_status};
 use super::state::Effects;
 use super::timers::NodeTimers;
 use crate::closure::{AcceptedTask, Done, Outcome};
+use crate::fsm::FsmNotice;
 use crate::fsm::{ApplyRange, FsmCommand};
 use crate::log::LogTicket;
+use crate::log::MetaTicket;
 use crate::log::lane::LogOp;
 
 /// The loop's side of a node.

@@ -12,9 +12,9 @@ use jraft_core::{
 
 /// Adds numbers, and writes down what it hears.
 #[derive(Clone, Default)]
-pub struct Sum {
-    pub total: i64,
-    pub heard: Arc<Mutex<Vec<String>>>,
+pub(crate) struct Sum {
+    pub(crate) total: i64,
+    pub(crate) heard: Arc<Mutex<Vec<String>>>,
 }
 
 impl Sum {
@@ -24,9 +24,9 @@ impl Sum {
 }
 
 /// A payload that panics, fails, and answers with a text instead of a number.
-pub const PANIC: i64 = -1;
-pub const FAIL: i64 = -2;
-pub const TEXT: i64 = -3;
+pub(crate) const PANIC: i64 = -1;
+pub(crate) const FAIL: i64 = -2;
+pub(crate) const TEXT: i64 = -3;
 
 impl StateMachine for Sum {
     fn on_apply(&mut self, entries: &mut Entries<'_>) -> Result<(), ApplyError> {
@@ -70,13 +70,13 @@ impl StateMachine for Sum {
     }
 }
 
-pub fn number(value: i64) -> Vec<u8> {
+pub(crate) fn number(value: i64) -> Vec<u8> {
     value.to_be_bytes().to_vec()
 }
 
-pub const PEERS: [&str; 3] = ["a:1", "b:1", "c:1"];
+pub(crate) const PEERS: [&str; 3] = ["a:1", "b:1", "c:1"];
 
-pub fn quick() -> NodeOptions {
+pub(crate) fn quick() -> NodeOptions {
     let mut options = NodeOptions::default();
     // Long enough for a busy machine: the tests of one program run side by side.
     options.election_timeout_ms = 600;
@@ -84,14 +84,14 @@ pub fn quick() -> NodeOptions {
     options
 }
 
-pub struct Trio {
-    pub runtime: Runtime,
-    pub services: Vec<RaftGroupService>,
-    pub heard: Vec<Arc<Mutex<Vec<String>>>>,
+pub(crate) struct Trio {
+    pub(crate) runtime: Runtime,
+    pub(crate) services: Vec<RaftGroupService>,
+    pub(crate) heard: Vec<Arc<Mutex<Vec<String>>>>,
 }
 
 impl Trio {
-    pub async fn start(options: NodeOptions) -> Self {
+    pub(crate) async fn start(options: NodeOptions) -> Self {
         let (runtime, network) = (Runtime::new().unwrap(), Network::new());
         let (mut services, mut heard) = (Vec::new(), Vec::new());
         for me in PEERS {
@@ -105,7 +105,7 @@ impl Trio {
     }
 
     /// The place of the leader, once the others follow it.
-    pub async fn leader(&self) -> usize {
+    pub(crate) async fn leader(&self) -> usize {
         loop {
             for (place, service) in self.services.iter().enumerate() {
                 let me = Some(service.node().id().clone());
@@ -117,13 +117,13 @@ impl Trio {
         }
     }
 
-    pub async fn lead_node(&self) -> Node {
+    pub(crate) async fn lead_node(&self) -> Node {
         self.services[self.leader().await].node().clone()
     }
 }
 
 /// Runs a test that must not take for ever.
-pub fn within<T>(limit: Duration, test: impl Future<Output = T>) -> T {
+pub(crate) fn within<T>(limit: Duration, test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         #[allow(clippy::disallowed_methods, reason = "a test's patience is in real time")]

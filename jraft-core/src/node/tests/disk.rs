@@ -6,7 +6,8 @@ use jraft_spi::storage::{RaftMeta, ReadLimit, Recovered};
 use jraft_spi::{LogEntry, LogIndex, PeerId, Term};
 
 use crate::log::LogTicket;
-use crate::node::effect::{LogWrite, MetaTicket};
+use crate::log::MetaTicket;
+use crate::node::effect::LogWrite;
 
 /// What a disk holds.
 #[derive(Clone, Debug, Default, PartialEq)]

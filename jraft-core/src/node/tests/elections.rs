@@ -8,7 +8,8 @@ use super::disk::Image;
 use super::kit::{Group, at, data, log, peer};
 use super::net::{Load, Packet};
 use super::random::check_timers;
-use crate::node::effect::{FsmNotice, TimerKind};
+use crate::fsm::FsmNotice;
+use crate::node::effect::TimerKind;
 
 fn impatient() -> NodeOptions {
     let mut options = NodeOptions::default();

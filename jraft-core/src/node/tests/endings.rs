@@ -6,7 +6,8 @@ use jraft_spi::{NodeOptions, RaftError, Status, Term};
 use super::kit::Group;
 use super::random::check_timers;
 use crate::closure::Outcome;
-use crate::node::effect::{FsmNotice, TimerKind};
+use crate::fsm::FsmNotice;
+use crate::node::effect::TimerKind;
 
 pub(super) fn status() -> Status {
     Status::new(RaftError::EIO, "test")

@@ -7,8 +7,9 @@ use super::asks::append;
 use super::disk::{Image, voted};
 use super::kit::{Group, at, data, log, peer};
 use super::random::check_timers;
+use crate::fsm::FsmNotice;
 use crate::node::append::check_request;
-use crate::node::effect::{FsmNotice, TimerKind};
+use crate::node::effect::TimerKind;
 
 /// A follower in term `term` with a log of these terms.
 fn follower(term: u64, terms: &[u64]) -> Group {

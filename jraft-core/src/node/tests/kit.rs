@@ -22,8 +22,9 @@ use super::disk::{Disk, Image};
 use super::net::{Load, Packet, hear, lost};
 use super::truth::{Before, Truth};
 use crate::closure::{AcceptedTask, Committed, Done, Outcome, Reply, Task};
+use crate::fsm::FsmNotice;
 use crate::log::EntrySlice;
-use crate::node::effect::{Effect, FsmNotice, LogWrite, ReplyTo, Sent, TimerAction, TimerKind};
+use crate::node::effect::{Effect, LogWrite, ReplyTo, Sent, TimerAction, TimerKind};
 use crate::node::state::{Effects, NodeState, Opened};
 
 /// A request that a node has not answered yet.

@@ -7,7 +7,7 @@ use super::asks::append;
 use super::disk::{Image, voted};
 use super::kit::{Group, at, data, log};
 use crate::log::LogTicket;
-use crate::node::effect::MetaTicket;
+use crate::log::MetaTicket;
 use crate::node::gate::GATE_LIMIT;
 
 /// A follower with slow disks, in term 1, with a log of these terms.

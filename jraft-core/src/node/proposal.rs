@@ -9,9 +9,8 @@ use std::task::{Context, Poll};
 use jraft_spi::{LogId, PeerId, RaftError, Status};
 use tokio::sync::oneshot;
 
-use super::done::Outcome;
-use super::task::Task;
-use crate::node::Node;
+use super::Node;
+use crate::closure::{Outcome, Task};
 
 /// Why a proposal brought no reply.
 #[non_exhaustive]
