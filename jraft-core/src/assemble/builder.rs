@@ -271,7 +271,13 @@ impl Plan {
             meta: self.meta,
             machine,
         };
-        let node = Node::new(Core::open(parts).await?);
+        let node = match Core::open(parts).await {
+            Ok(core) => Node::new(core),
+            Err(error) => {
+                self.engine.release().await;
+                return Err(error.into());
+            }
+        };
         let member = Arc::new(Member {
             node: node.clone(),
             runtime: self.runtime,
@@ -281,6 +287,7 @@ impl Plan {
         let inner = Arc::clone(member.runtime.inner());
         if !inner.manager.add(&node) {
             node.shutdown().await;
+            member.release_engine().await;
             return Err(StartError::Duplicate(format!("the node {id}")));
         }
         let processors: Vec<_> = self.processors.into_iter().map(|make| make(&node)).collect();

@@ -41,6 +41,18 @@ impl SharedLogEngine {
         lanes.clone()
     }
 
+    /// Gives a clone back. If it was the last one, resolves when the engine is closed and its directory unlocked.
+    pub(super) async fn release(self) {
+        let lanes = self.0.lanes.get().cloned();
+        let last = Arc::into_inner(self.0);
+        let was_last = last.is_some();
+        // Closes the lanes.
+        drop(last);
+        if let Some(lanes) = lanes.filter(|_| was_last) {
+            lanes.log.ended().await;
+        }
+    }
+
     #[cfg(feature = "wal")]
     pub(super) fn downgrade(&self) -> WeakEngine {
         WeakEngine(Arc::downgrade(&self.0))

@@ -109,6 +109,14 @@ impl Member {
         drop(self.start_stop().await);
     }
 
+    /// Lets go of the log, and waits until it is closed if nobody else uses it.
+    pub(super) async fn release_engine(&self) {
+        let engine = self.engine.lock().take();
+        if let Some(engine) = engine {
+            engine.release().await;
+        }
+    }
+
     async fn give_back(&self) {
         let inner = self.runtime.inner();
         inner.manager.remove(&self.node);
@@ -117,7 +125,7 @@ impl Member {
         if let Some(port) = port {
             inner.listeners.leave(port).await;
         }
-        self.engine.lock().take();
+        self.release_engine().await;
         inner.stop_list.0.lock().remove(&self.id());
     }
 }

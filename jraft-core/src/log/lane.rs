@@ -78,15 +78,19 @@ pub(crate) struct LogLane {
     queue: LaneQueue<Command>,
     syncs: AtomicU64,
     meta_saves: Arc<AtomicU64>,
+    /// Dropped by the worker with its engine.
+    ended: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 impl LogLane {
     /// Starts the lane of an engine: a thread, or a task of the loop if nothing there ever blocks.
     pub(crate) fn start(env: &Env, name: &str, engine: Box<dyn LogEngine>) -> Arc<Self> {
+        let (running, ended) = oneshot::channel();
         let lane = Arc::new(Self {
             queue: LaneQueue::default(),
             syncs: AtomicU64::new(0),
             meta_saves: Arc::default(),
+            ended: Mutex::new(Some(ended)),
         });
         let place =
             if engine.may_block() { Place::Lane(format!("log {name}")) } else { Place::Loop };
@@ -96,6 +100,7 @@ impl LogLane {
             groups: BTreeMap::new(),
             next_slot: 0,
             failed: None,
+            _running: running,
         };
         drop(env.spawn.spawn("log", &place, Box::pin(worker.run())));
         lane
@@ -136,6 +141,15 @@ impl LogLane {
         self.queue.close();
     }
 
+    /// Resolves when the engine is closed. Waited for once, by whoever closed the lane.
+    pub(crate) async fn ended(&self) {
+        let ended = self.ended.lock().take();
+        if let Some(ended) = ended {
+            // An error is what is waited for: the worker is gone.
+            drop(ended.await);
+        }
+    }
+
     /// Syncs of the log and of term and vote that reached the disk so far.
     pub(crate) fn syncs(&self) -> u64 {
         self.syncs.load(Ordering::Relaxed) + self.meta_saves.load(Ordering::Relaxed)
@@ -163,6 +177,8 @@ struct Worker {
     next_slot: u64,
     /// After any error the engine is only closed.
     failed: Option<StorageError>,
+    /// The last field: dropped when everything else is closed.
+    _running: oneshot::Sender<()>,
 }
 
 impl Worker {
