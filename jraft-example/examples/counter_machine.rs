@@ -1,5 +1,8 @@
-//! The full trait, a future and a closure.
+//! The full trait, a future and a closure. Start it for each member, `counter_machine ME PEERS DATA_DIR`; whoever does not
+//! lead says so and ends. A group of one is a group, too.
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
+
+use std::env::args;
 
 use jraft_core::{
     ApplyError, Entries, Outcome, RaftGroupService, StateMachine, Status, Task, Term,
@@ -31,9 +34,10 @@ impl StateMachine for Counter {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let service = RaftGroupService::builder("counter", "127.0.0.1:8081")
-        .initial_conf("127.0.0.1:8081,127.0.0.1:8082,127.0.0.1:8083")
-        .data_dir("data/1")
+    let [_, me, peers, data] = args().collect::<Vec<_>>().try_into().expect("ME PEERS DATA_DIR");
+    let service = RaftGroupService::builder("counter", me)
+        .initial_conf(peers)
+        .data_dir(data)
         .start(Counter::default())
         .await?;
     let node = service.node();

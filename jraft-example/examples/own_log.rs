@@ -66,8 +66,7 @@ impl LogReader for KvLog {
         out: &mut Vec<LogEntry>,
     ) -> Result<(), StorageError> {
         for bytes in self.kv.scan(&self.group, from, limit.entries) {
-            let entry = LogEntry::decode(&bytes);
-            out.push(entry.map_err(|error| StorageError::Other(error.to_string()))?);
+            out.push(LogEntry::decode(&bytes)?);
         }
         Ok(())
     }

@@ -101,6 +101,24 @@ async fn a_log_of_ones_own_keeps_the_entries() {
 }
 
 #[tokio::test]
+async fn a_machine_hears_of_its_leadership_and_answers_both_ways() {
+    let (data, me) = (tempfile::tempdir().unwrap(), free_address());
+    let mut child = Command::new(example("counter_machine"))
+        .args([&me, &me, data.path().to_str().unwrap()])
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+    for expected in ["leader of term 1", "5", "Some(12) at LogId"] {
+        let line = real_time::within(Duration::from_secs(20), output.next_line()).await;
+        let line = line.expect("a line in time").unwrap().unwrap_or_default();
+        assert!(line.starts_with(expected), "{line:?} instead of {expected:?}");
+    }
+    child.kill().await.unwrap();
+}
+
+#[tokio::test]
 async fn requests_of_the_application_are_answered() {
     let data = tempfile::tempdir().unwrap();
     let lines = printed("user_requests", &[&free_address(), data.path().to_str().unwrap()]).await;

@@ -3,14 +3,14 @@
 #
 #   tests/bench/compare.sh [SYNC ...]      true (durable), memory; default: both
 #
-# $ROUNDS (3), $SECONDS_OF_LOAD (3), $OPEN ("1 64 1024"), $PAYLOADS ("16 1024"), $VERSION (1.4.1); $OTHER names another
+# $ROUNDS (3), $WARMUP of the JVMs (5 s), $SECONDS_OF_LOAD (3), $OPEN ("1 64 1024"), $PAYLOADS ("16 1024"), $VERSION (1.4.1); $OTHER names another
 # jraft-bench to compare with instead of SOFAJRaft. SOFAJRaft has no log in memory: beside `memory` it runs with its log
 # unsynced, and says so. Needs a JDK, Maven and $SOFA as tests/interop/run.sh does.
 set -u
 cd "$(dirname "$0")/../.."
 sofa=${SOFA:-$PWD/../shared/anchors/sofa-jraft}
 work=${WORK:-${TMPDIR:-/tmp}/jraft-interop}
-version=${VERSION:-1.4.1} rounds=${ROUNDS:-3} seconds=${SECONDS_OF_LOAD:-3}
+version=${VERSION:-1.4.1} warmup=${WARMUP:-5} rounds=${ROUNDS:-3} seconds=${SECONDS_OF_LOAD:-3}
 open=(${OPEN:-1 64 1024}) payloads=(${PAYLOADS:-16 1024})
 ours=${OURS:-${CARGO_TARGET_DIR:-$PWD/target}/release/jraft-bench}
 ports=(19281 19282 19283)
@@ -31,7 +31,7 @@ once() { # KIND SYNC OPEN PAYLOAD: the leader's JSON line of one run
   for port in "${ports[@]}"; do
     if [ "$kind" = sofa ]; then
       java -Xmx2g -cp "$out/target/classes:$out/target/lib/*" bench.BenchNode "127.0.0.1:$port" "$peers" "$data/$port" \
-        "$([ "$sync" = true ] && echo true || echo false)" 5 "$seconds" "$inflight" "$payload" >"$data/$port.out" 2>/dev/null &
+        "$([ "$sync" = true ] && echo true || echo false)" "$warmup" "$seconds" "$inflight" "$payload" >"$data/$port.out" 2>/dev/null &
     else
       "$program" --self "127.0.0.1:$port" --peers "$peers" --data "$data/$port" --sync "$sync" --warmup 2 \
         --seconds "$seconds" --inflight "$inflight" --payload "$payload" >"$data/$port.out" 2>/dev/null &
@@ -59,7 +59,7 @@ for sync in "${modes[@]}"; do for payload in "${payloads[@]}"; do for inflight i
       b=$(once $peer "$sync" "$inflight" "$payload"); a=$(once ours "$sync" "$inflight" "$payload")
     fi
     mine+=("$a") theirs+=("$b")
-    ratios+=("$(awk -v a="$(field ops_per_s <<<"$a")" -v b="$(field ops_per_s <<<"$b")" 'BEGIN {printf "%.2f", b > 0 ? a / b : 0}')")
+    ratios+=("$(awk -v a="$(field ops_per_s <<<"$a")" -v b="$(field ops_per_s <<<"$b")" 'BEGIN {printf "%.2f", (b > 0 ? a / b : 0)}')")
   done
   of() { local name=$1; shift; printf '%s\n' "$@" | while read -r line; do field "$name" <<<"$line"; done | median; }
   sorted=$(printf '%s\n' "${ratios[@]}" | sort -n)

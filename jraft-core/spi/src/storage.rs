@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::conf::ConfigurationEntry;
-use crate::entity::{EntryType, GroupId, LogEntry, LogIndex, PeerId, Term};
+use crate::entity::{DecodeEntryError, EntryType, GroupId, LogEntry, LogIndex, PeerId, Term};
 
 /// Why a storage failed. After any error an engine is only closed, never called again.
 #[non_exhaustive]
@@ -62,6 +62,12 @@ impl StorageError {
 impl From<io::Error> for StorageError {
     fn from(source: io::Error) -> Self {
         Self::io("input or output failed", source)
+    }
+}
+
+impl From<DecodeEntryError> for StorageError {
+    fn from(error: DecodeEntryError) -> Self {
+        Self::Other(error.to_string())
     }
 }
 
