@@ -119,7 +119,7 @@ fn differences_of_configurations() {
 }
 
 #[test]
-fn ballots() {
+fn t_bal_1_ballots() {
     for row in rows("ballot.tsv") {
         let read = |text: &str| Configuration::parse_lenient(&unquote(text)).unwrap_or_default();
         let old_conf = (&row["old_conf"] != "-").then(|| read(&row["old_conf"]));

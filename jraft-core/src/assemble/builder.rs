@@ -283,6 +283,7 @@ impl Plan {
             runtime: self.runtime,
             engine: Mutex::new(Some(self.engine)),
             port: Mutex::new(None),
+            given_back: tokio::sync::Mutex::new(false),
         });
         let inner = Arc::clone(member.runtime.inner());
         if !inner.manager.add(&node) {

@@ -27,6 +27,9 @@ pub(super) struct Member {
     /// Keeps the lanes alive until the group is closed.
     pub(super) engine: Mutex<Option<SharedLogEngine>>,
     pub(super) port: Mutex<Option<PortShare>>,
+    /// Whether everything is given back. Held meanwhile, so that all who stop it wait for the same end, and only the first
+    /// one acts: a node of the same name may have started since.
+    pub(super) given_back: tokio::sync::Mutex<bool>,
 }
 
 impl RaftGroupService {
@@ -118,6 +121,10 @@ impl Member {
     }
 
     async fn give_back(&self) {
+        let mut given_back = self.given_back.lock().await;
+        if std::mem::replace(&mut *given_back, true) {
+            return;
+        }
         let inner = self.runtime.inner();
         inner.manager.remove(&self.node);
         self.node.core().shutdown().await;

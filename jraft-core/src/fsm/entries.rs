@@ -33,8 +33,8 @@ impl<'a> Entries<'a> {
         Self { entries: entries.iter(), slots: slots.iter_mut(), handed_out: None, committed }
     }
 
-    /// Publishes the entries handed out so far as applied, in the middle of a long batch: reads that wait for them go
-    /// on. They cannot be rolled back any more.
+    /// Publishes the entries handed out so far as applied, in the middle of a long batch: `Node::status` shows them. They
+    /// cannot be rolled back any more. What waits on the lane, closures and reads, still comes after the batch.
     pub fn commit(&mut self) {
         if let Some(id) = self.handed_out {
             (self.committed)(id.index);

@@ -1,5 +1,6 @@
 //! Three nodes in one process, without a file or a socket.
 #![allow(clippy::unwrap_used, reason = "a test ends there, as it should")]
+#![allow(dead_code, reason = "each test program takes what it needs")]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -16,7 +16,8 @@ const END: &str = "<!-- End of the table. -->";
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Id(String);
 
-/// The identifiers that the name of a test begins with: `t_tim_4_destroy`, `t_bal_3_to_5_x`, `s0_07_and_s4_q2_x`.
+/// The identifiers that the name of a test begins with: `t_tim_4_destroy`, `t_bal_3_to_5_x`, `s0_07_and_s4_q2_x`,
+/// `s0_10_s4_15_x`.
 fn ids_of(name: &str) -> Vec<Id> {
     let parts: Vec<&str> = name.split('_').collect();
     let mut ids = Vec::new();
@@ -43,10 +44,8 @@ fn ids_of(name: &str) -> Vec<Id> {
             ids.extend(between(&prefix, &next, &next));
             at += 2;
         }
-        if parts.get(at) != Some(&"and") {
-            return ids;
-        }
-        at += 1;
+        // Another family may follow, with or without an "and": `s0_10_s4_15_x`.
+        at += usize::from(parts.get(at) == Some(&"and"));
     }
 }
 
@@ -133,6 +132,7 @@ fn names_carry_identifiers() {
     assert_eq!(text("s0_07_property"), "S0-07");
     assert_eq!(text("s4_q2_and_s0_13_and_15_x"), "S4-Q2 S0-13 S0-15");
     assert_eq!(text("t_vote_1_and_5"), "T-VOTE-1 T-VOTE-5");
+    assert_eq!(text("s0_08_t_vote_7_a_shorter_log"), "S0-08 T-VOTE-7");
     for name in ["start", "two_nodes", "t_tim", "s_1"] {
         assert_eq!(text(name), "", "{name}");
     }

@@ -320,7 +320,7 @@ fn search(seeds: std::ops::Range<u64>, steps: usize) -> Stats {
 }
 
 #[test]
-fn random_schedules_keep_every_promise() {
+fn s0_07_and_16_and_s4_01_random_schedules_keep_every_promise() {
     let seeds = std::env::vars().find(|(name, _)| name == MORE).and_then(|(_, n)| n.parse().ok());
     let seeds = seeds.unwrap_or(SEEDS);
     let seen = search(0..seeds, 300);

@@ -322,7 +322,7 @@ fn without_a_handle_it_is_stopped() {
 }
 
 #[test]
-fn random_delays_are_uniform() {
+fn s0_20_random_delays_are_uniform() {
     // S0-20, through the whole timer: ten thousand rounds of the election timer's defaults.
     const ROUNDS: usize = 10_000;
     let world = World::new();
