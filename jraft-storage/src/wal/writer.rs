@@ -316,6 +316,6 @@ impl Writer {
 /// What is pending is written when it comes to this, even if nobody syncs.
 const ENOUGH_PENDING: usize = 1 << 20;
 /// Zeros written for the next segment at a time, at least.
-const PIECE_BYTES: u64 = 1 << 20;
+const PIECE_BYTES: u64 = 256 << 10;
 /// Segments given back at a time: each costs a sync of the directory.
 const RECYCLED_AT_ONCE: usize = 4;
