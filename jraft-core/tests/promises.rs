@@ -224,6 +224,40 @@ fn a_start_says_what_is_missing_or_there_twice() {
 }
 
 #[test]
+fn several_groups_share_an_address_and_nothing_else() {
+    within(LIMIT, async {
+        let (runtime, network) = (Runtime::builder().loops(2).build().unwrap(), Network::new());
+        let mut services = Vec::new();
+        for group in ["left", "right"] {
+            for me in PEERS {
+                let builder = RaftGroupService::builder(group, me).initial_conf(PEERS.join(","));
+                let builder = builder.runtime(&runtime).in_memory(&network).options(quick());
+                services.push(builder.start(Sum::default()).await.unwrap());
+            }
+        }
+        for (group, by) in [("left", 3), ("right", 4)] {
+            let nodes = runtime.node_manager().nodes_of(&group.try_into().unwrap());
+            assert_eq!(nodes.len(), 3);
+            let found = nodes[0].watch().until(|status| status.leader.is_some()).await;
+            let leader = nodes.iter().find(|node| Some(node.id()) == found.leader.as_ref());
+            let leader = leader.expect("the leader is one of them");
+            leader.watch().until(|status| status.role == Role::Leader).await;
+            assert_eq!(leader.propose::<i64>(number(by)).await.unwrap(), by, "{group}");
+        }
+        // One group leaves, the other keeps the port.
+        for left in services.drain(..3) {
+            left.shutdown().await;
+        }
+        let right = runtime.node_manager().all();
+        assert_eq!(right.len(), 3);
+        let leader = right.iter().find(|node| node.is_leader()).expect("undisturbed");
+        assert_eq!(leader.propose::<i64>(number(1)).await.unwrap(), 5);
+        runtime.shutdown().await;
+        assert!(runtime.node_manager().all().is_empty());
+    });
+}
+
+#[test]
 fn after_a_shutdown_everything_is_refused_and_all_wait_for_the_same_end() {
     within(LIMIT, async {
         let mut trio = Trio::start(quick()).await;
