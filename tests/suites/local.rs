@@ -98,15 +98,20 @@ fn a_data_directory_has_one_owner() {
     assert_eq!(ask(&me, &["get"]), "2");
 }
 
+/// Starts a server, has it count to three, kills it: where its metadata is.
+fn killed_with_three(start: impl Fn() -> Server, me: &str, folder: &Path) -> std::path::PathBuf {
+    let server = start().ready();
+    assert_eq!(ask(me, &["add", "3"]), "3");
+    server.kill();
+    only_file_named(folder, "raft_meta")
+}
+
 #[test]
 fn a_log_without_its_metadata_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let [me] = free_addresses();
     let start = || Server::start(folder.path(), &me, &me, &[]);
-    let server = start().ready();
-    assert_eq!(ask(&me, &["add", "3"]), "3");
-    server.kill();
-    let meta = only_file_named(folder.path(), "raft_meta");
+    let meta = killed_with_three(start, &me, folder.path());
     let bytes = fs::read(&meta).unwrap();
     fs::remove_file(&meta).unwrap();
     let (status, said) = start().end();
@@ -124,10 +129,7 @@ fn damaged_metadata_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let [me] = free_addresses();
     let start = || Server::start(folder.path(), &me, &me, &[]);
-    let server = start().ready();
-    assert_eq!(ask(&me, &["add", "3"]), "3");
-    server.kill();
-    let meta = only_file_named(folder.path(), "raft_meta");
+    let meta = killed_with_three(start, &me, folder.path());
     let mut bytes = fs::read(&meta).unwrap();
     let last = bytes.len() - 1;
     bytes.truncate(last);

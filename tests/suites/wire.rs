@@ -359,41 +359,29 @@ fn addressee(folder: &std::path::Path) -> RaftGroupService {
     started.unwrap().0
 }
 
+/// Sends a recorded request: the answer is the recorded one, byte for byte.
+fn check_recorded(raw: &mut Raw, name: &str) {
+    raw.send(&recorded(&format!("{name}.request")));
+    raw.received.clear();
+    assert!(matches!(raw.answer(), Answer::Frame(_)), "{name}");
+    assert_eq!(raw.received, recorded(&format!("{name}.response")), "{name}");
+}
+
 #[test]
 fn recorded_frames_of_java_nodes_are_answered_as_java_nodes_did() {
     for version in ["1.3.14", "1.4.1"] {
         let folder = tempfile::tempdir().unwrap();
         let service = addressee(folder.path());
         let mut raw = Raw::connect("127.0.0.1:18182");
-        let mut check = |name: &str| {
-            raw.send(&recorded(&format!("{version}/{name}.request")));
-            raw.received.clear();
-            assert!(matches!(raw.answer(), Answer::Frame(_)), "{version}/{name}");
-            assert_eq!(
-                raw.received,
-                recorded(&format!("{version}/{name}.response")),
-                "{version}/{name}"
-            );
-        };
-        check("ping");
-        check("bolt.heartbeat");
-        check("error.unknown_group_vote");
-        check("request_vote.prevote_granted");
-        check("append_entries.probe");
+        check_recorded(&mut raw, &format!("{version}/ping"));
+        check_recorded(&mut raw, &format!("{version}/bolt.heartbeat"));
+        check_recorded(&mut raw, &format!("{version}/error.unknown_group_vote"));
+        check_recorded(&mut raw, &format!("{version}/request_vote.prevote_granted"));
+        check_recorded(&mut raw, &format!("{version}/append_entries.probe"));
         // The first entry of the recorded leader, which was recorded on its way to another follower only.
         raw.send(&request_frame(&first_entry(), 1));
         assert_eq!(raw.response().content, &b"\x08\x01\x10\x01"[..]);
-        let mut check = |name: &str| {
-            raw.send(&recorded(&format!("{version}/{name}.request")));
-            raw.received.clear();
-            assert!(matches!(raw.answer(), Answer::Frame(_)), "{version}/{name}");
-            assert_eq!(
-                raw.received,
-                recorded(&format!("{version}/{name}.response")),
-                "{version}/{name}"
-            );
-        };
-        check("append_entries.heartbeat");
+        check_recorded(&mut raw, &format!("{version}/append_entries.heartbeat"));
         let status = service.node().status();
         assert_eq!((status.term, status.committed), (Term(1), LogIndex(1)), "{version}");
         assert_eq!(status.leader.unwrap().to_string(), "127.0.0.1:18181", "{version}");
