@@ -117,7 +117,8 @@ impl Turn {
     fn take_tasks(&mut self) {
         let batch = self.shared.options.raft.apply_batch as usize;
         let entrance = &self.shared.entrance;
-        // What arrives meanwhile waits for the next turn, or a busy entrance would starve the loop.
+        // What arrives meanwhile waits for the next turn, or a busy entrance would starve the loop. Whoever brings it
+        // rings the bell after it, so that there is one.
         let mut waiting = if self.many { entrance.settle() } else { entrance.len() };
         if waiting > 0 {
             self.many = waiting > 1 || !self.pending.is_empty();
@@ -129,9 +130,6 @@ impl Turn {
             }
             waiting = waiting.saturating_sub(tasks.len());
             self.shared.step_quietly("apply", |state, _, fx| state.on_apply(tasks, fx));
-        }
-        if self.shared.entrance.len() > 0 {
-            self.shared.bell.ring();
         }
     }
 
