@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use jraft_core::env::BoxFuture;
+use jraft_core::env::{BoxFuture, ready};
 use jraft_core::message::{
     AppendEntriesRequest, AppendKind, EntryBatch, GetLeaderRequest, RaftRequest, RaftResponse,
     RequestVoteRequest,
@@ -37,7 +37,7 @@ impl RaftRpcFactory for Silence {
         _: Arc<dyn UserProcessors>,
     ) -> BoxFuture<'static, Result<Box<dyn Listening>, RpcError>> {
         let port: Box<dyn Listening> = Box::new(Port(at.clone()));
-        Box::pin(std::future::ready(Ok(port)))
+        ready(Ok(port))
     }
 }
 
@@ -73,7 +73,7 @@ impl Listening for Port {
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {
-        Box::pin(std::future::ready(()))
+        ready(())
     }
 }
 

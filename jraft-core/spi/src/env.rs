@@ -12,6 +12,11 @@ use std::time::{Duration, SystemTime};
 /// A boxed future that can move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// A boxed future that is done already.
+pub fn ready<T: Send + 'static>(value: T) -> BoxFuture<'static, T> {
+    Box::pin(std::future::ready(value))
+}
+
 /// A point of a monotonic clock: nanoseconds from an arbitrary start.
 ///
 /// Ours, since a simulator cannot make a `std::time::Instant`.

@@ -6,7 +6,7 @@ use std::fmt;
 macro_rules! raft_errors {
     ($($(#[doc = $doc:literal])+ $name:ident = $number:literal,)+) => {
         /// The reference's error codes, with its numbers (behaviour.md 19.11).
-        #[allow(clippy::upper_case_acronyms)]
+        #[allow(clippy::upper_case_acronyms, reason = "the names are those of the reference")]
         #[non_exhaustive]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum RaftError { $($(#[doc = $doc])+ $name,)+ }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use jraft_spi::env::{BoxFuture, Env};
+use jraft_spi::env::{BoxFuture, Env, ready};
 use jraft_spi::rpc::{RaftClientService, RaftRpcFactory, RpcError, UserMessage};
 use jraft_spi::{Endpoint, RpcOptions};
 use parking_lot::Mutex;
@@ -252,7 +252,7 @@ impl RaftClientService for NoTransport {
         _: jraft_spi::message::RaftRequest,
         _: Duration,
     ) -> BoxFuture<'static, Result<jraft_spi::message::RaftResponse, RpcError>> {
-        Box::pin(std::future::ready(Err(Self::error(to))))
+        ready(Err(Self::error(to)))
     }
 
     fn invoke(
@@ -261,7 +261,7 @@ impl RaftClientService for NoTransport {
         _: UserMessage,
         _: Duration,
     ) -> BoxFuture<'static, Result<UserMessage, RpcError>> {
-        Box::pin(std::future::ready(Err(Self::error(to))))
+        ready(Err(Self::error(to)))
     }
 
     fn is_connected(&self, _: &Endpoint) -> bool {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jraft_spi::env::{BoxFuture, Env};
+use jraft_spi::env::{BoxFuture, Env, ready};
 use jraft_spi::message::{RaftRequest, RaftResponse};
 use jraft_spi::rpc::{
     Listening, RaftClientService, RaftRpcFactory, RaftServerService, Replier, RpcError,
@@ -88,7 +88,7 @@ impl Listening for Port {
 
     fn close(&self) -> BoxFuture<'static, ()> {
         self.network.0.write().remove(&self.at);
-        Box::pin(std::future::ready(()))
+        ready(())
     }
 }
 
@@ -131,7 +131,7 @@ impl RaftClientService for Client {
     ) -> BoxFuture<'static, Result<RaftResponse, RpcError>> {
         match self.network.find(to) {
             Ok(server) => self.within(to.clone(), timeout, server.raft.handle(request)),
-            Err(error) => Box::pin(std::future::ready(Err(error))),
+            Err(error) => ready(Err(error)),
         }
     }
 
@@ -143,12 +143,12 @@ impl RaftClientService for Client {
     ) -> BoxFuture<'static, Result<UserMessage, RpcError>> {
         let server = match self.network.find(to) {
             Ok(server) => server,
-            Err(error) => return Box::pin(std::future::ready(Err(error))),
+            Err(error) => return ready(Err(error)),
         };
         let Some(processor) = server.user.find(&request.name) else {
             let text = format!("No user processor found for request: {}", request.name);
             let error = RpcError::Remote(Status::new(RaftError::EINTERNAL, text));
-            return Box::pin(std::future::ready(Err(error)));
+            return ready(Err(error));
         };
         let (sender, answer) = oneshot::channel();
         // Whoever asked may have given up.

@@ -49,10 +49,7 @@ impl NodeState {
         now: MonoTime,
         fx: &mut Effects,
     ) {
-        if !self.role.is_active() {
-            let status = self.inactive();
-            return fx.push(Effect::Reply { to: reply, answer: Err(status) });
-        }
+        let Some(reply) = self.if_active(reply, fx) else { return };
         if request.term < self.term {
             return self.answer_append(reply, false, None, fx);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jraft_spi::env::BoxFuture;
+use jraft_spi::env::{BoxFuture, ready};
 use jraft_spi::message::{RaftRequest, RaftResponse};
 use jraft_spi::rpc::RaftServerService;
 use jraft_spi::{GroupId, PeerId, RaftError, Status};
@@ -82,8 +82,8 @@ impl RaftServerService for NodeManager {
     fn handle(&self, request: RaftRequest) -> BoxFuture<'static, Result<RaftResponse, Status>> {
         match self.find(&request) {
             Ok(Some(node)) => node.handle(request),
-            Ok(None) => Box::pin(std::future::ready(Ok(RaftResponse::Ping))),
-            Err(status) => Box::pin(std::future::ready(Err(status))),
+            Ok(None) => ready(Ok(RaftResponse::Ping)),
+            Err(status) => ready(Err(status)),
         }
     }
 }

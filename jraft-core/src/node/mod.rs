@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use bytes::Bytes;
-use jraft_spi::env::BoxFuture;
+use jraft_spi::env::{BoxFuture, ready};
 use jraft_spi::message::{RaftRequest, RaftResponse};
 use jraft_spi::status::NodeStatus;
 use jraft_spi::{ApplyTaskMode, GroupId, LogIndex, PeerId, RaftError, Status};
@@ -172,15 +172,15 @@ impl Node {
         let reply = ReplyTo(sender);
         let shared = &self.core.shared;
         match request {
-            RaftRequest::Ping => return Box::pin(std::future::ready(Ok(RaftResponse::Ping))),
-            RaftRequest::GetLeader(_) => return Box::pin(std::future::ready(self.get_leader())),
+            RaftRequest::Ping => return ready(Ok(RaftResponse::Ping)),
+            RaftRequest::GetLeader(_) => return ready(self.get_leader()),
             RaftRequest::RequestVote(request) => shared.step("vote request", |state, now, fx| {
                 state.on_request_vote(&request, reply, now, fx);
             }),
             RaftRequest::AppendEntries(request) => {
                 let checksums = shared.options.raft.enable_log_entry_checksum;
                 if let Err(status) = check_request(&request, checksums) {
-                    return Box::pin(std::future::ready(Err(status)));
+                    return ready(Err(status));
                 }
                 shared.step("append", |state, now, fx| {
                     state.on_append_entries(&request, reply, now, fx);

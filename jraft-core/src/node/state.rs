@@ -317,10 +317,14 @@ impl NodeState {
         fx.push(Effect::Reply { to, answer: Err(Status::new(error, text)) });
     }
 
-    /// What every handler answers when this node takes no part any more.
-    pub(super) fn inactive(&self) -> Status {
+    /// Where the answer to a request goes; nothing if this node takes no part any more: then that is the answer.
+    pub(super) fn if_active(&self, reply: ReplyTo, fx: &mut Effects) -> Option<ReplyTo> {
+        if self.role.is_active() {
+            return Some(reply);
+        }
         let text = format!("Node {} is not in active state, state {}.", self.id, self.role);
-        Status::new(RaftError::EINVAL, text)
+        Self::refuse(reply, RaftError::EINVAL, text, fx);
+        None
     }
 
     /// Moves the commit index and hands what became committed to the state machine.

@@ -20,10 +20,7 @@ impl NodeState {
         now: MonoTime,
         fx: &mut Effects,
     ) {
-        if !self.role.is_active() {
-            let status = self.inactive();
-            return fx.push(Effect::Reply { to: reply, answer: Err(status) });
-        }
+        let Some(reply) = self.if_active(reply, fx) else { return };
         if request.pre_vote {
             let granted = self.grants_pre_vote(request, now);
             return self.answer_vote(reply, granted, fx);
@@ -101,10 +98,7 @@ impl NodeState {
         now: MonoTime,
         fx: &mut Effects,
     ) {
-        if !self.role.is_active() {
-            let status = self.inactive();
-            return fx.push(Effect::Reply { to: reply, answer: Err(status) });
-        }
+        let Some(reply) = self.if_active(reply, fx) else { return };
         if request.term > self.term {
             let why = format!("{} sent TimeoutNow with a higher term", request.server);
             let why = Status::new(RaftError::EHIGHERTERMREQUEST, why);
