@@ -179,7 +179,8 @@ impl Shared {
         self.step("error", |state, now, fx| state.on_error(error, now, fx));
     }
 
-    /// Whether the node is on its way down.
+    /// Whether the node is on its way down. Asked by those who try again.
+    #[cfg(feature = "app")]
     pub(crate) fn stopping(&self) -> bool {
         self.ended.load(Ordering::Acquire)
     }
