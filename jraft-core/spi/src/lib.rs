@@ -13,6 +13,7 @@ pub mod option;
 #[doc(hidden)]
 pub mod pb;
 pub mod rpc;
+pub mod sim;
 pub mod status;
 pub mod storage;
 
