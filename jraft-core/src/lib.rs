@@ -66,4 +66,6 @@ pub use assemble::{
 };
 pub use closure::{Committed, Done, Outcome, Rejected, Reply, Task};
 pub use fsm::{ApplyError, Entries, Entry, StateMachine};
+#[cfg(feature = "sim")]
+pub use node::{Inside, PeerProgress};
 pub use node::{Node, NodeManager, Proposal, ProposeError, StatusWatch};

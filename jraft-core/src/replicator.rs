@@ -102,6 +102,12 @@ impl Replicator {
         self.next_index
     }
 
+    /// Requests whose answers are outstanding.
+    #[cfg(feature = "sim")]
+    pub(crate) fn inflight(&self) -> usize {
+        self.inflights.len()
+    }
+
     pub(crate) const fn matched(&self) -> LogIndex {
         self.matched
     }

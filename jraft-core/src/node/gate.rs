@@ -120,7 +120,7 @@ impl Gate {
     }
 
     /// How many promises wait.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "sim"))]
     pub(crate) fn held(&self) -> usize {
         self.on_meta.len() + self.on_log.len()
     }

@@ -10,6 +10,8 @@ pub(crate) mod effect;
 mod election;
 mod entrance;
 mod gate;
+#[cfg(feature = "sim")]
+mod inspect;
 mod leadership;
 pub(crate) mod lifecycle;
 mod manager;
@@ -42,6 +44,8 @@ use self::append::check_request;
 use self::effect::ReplyTo;
 use self::entrance::WhenFull;
 use self::lifecycle::Core;
+#[cfg(feature = "sim")]
+pub use self::inspect::{Inside, PeerProgress};
 pub use self::manager::NodeManager;
 pub use self::proposal::{Proposal, ProposeError};
 pub(crate) use self::reader::ReadLane;

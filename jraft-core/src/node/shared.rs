@@ -159,6 +159,12 @@ impl Shared {
         answer
     }
 
+    /// Looks, and changes nothing.
+    #[cfg(feature = "sim")]
+    pub(crate) fn peek<R>(&self, look: impl FnOnce(&NodeState) -> R) -> R {
+        look(&self.state.read())
+    }
+
     /// Takes what was decided since the last turn.
     pub(crate) fn take_outbox(&self, into: &mut Effects) {
         std::mem::swap(&mut *self.outbox.lock(), into);
