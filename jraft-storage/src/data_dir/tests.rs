@@ -122,8 +122,8 @@ fn a_crash_while_the_directory_is_made_is_no_obstacle() {
 fn the_names_of_all_new_directories_are_durable() {
     let disk = FaultyDisk::new();
     drop(DataDir::open(shared(disk.clone()), "/a/b/data").unwrap());
-    let synced: Vec<Op> = disk.ops().into_iter().take(3).collect();
-    assert_eq!(synced, ["/", "/a", "/a/b"].map(|dir| Op::SyncDir(dir.into())));
+    let synced: Vec<Op> = disk.ops().into_iter().take(4).collect();
+    assert_eq!(synced, ["/", "/", "/a", "/a/b"].map(|dir| Op::SyncDir(dir.into())));
 }
 
 #[test]
