@@ -11,6 +11,9 @@ pub mod sim_disk;
 pub mod wal;
 
 #[cfg(test)]
+#[cfg(feature = "sim")]
+mod planted_tests;
+#[cfg(test)]
 mod testing;
 
 pub use data_dir::{DataDir, OpenedStorage};
