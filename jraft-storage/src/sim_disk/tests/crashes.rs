@@ -82,6 +82,18 @@ fn a_leftover_file_that_is_made_again_is_the_same_file() {
 }
 
 #[test]
+fn a_file_has_one_name_whichever_of_its_renames_are_lost() {
+    let disk = SimDisk::new(1);
+    file(&disk, "a", b"one");
+    disk.rename(&path("a"), &path("b")).unwrap();
+    disk.rename(&path("b"), &path("c")).unwrap();
+    let torn = (0..50).map(|seed| disk.fork().crash(Crash::Tear(seed)).files());
+    let seen: BTreeSet<_> = torn.collect();
+    let one = |name| vec![(path(name), 3)];
+    assert_eq!(seen, BTreeSet::from([one("a"), one("b"), one("c")]));
+}
+
+#[test]
 fn a_directory_without_a_durable_name_takes_along_all_that_is_in_it() {
     let disk = SimDisk::new(1);
     disk.create_dir_all(&path("sub")).unwrap();

@@ -40,6 +40,10 @@ fn files_are_cut_lengthened_removed_and_put() {
     disk.put_file(&path("strange"), b"?");
     assert_eq!(durable(&disk, "strange").unwrap(), b"?");
     assert_eq!(disk.files(), [(path("f"), 3), (path("g"), 0), (path("strange"), 1)]);
+    disk.create(&path("h")).unwrap();
+    disk.remove_file(&path("h"));
+    let comes_back = |seed| disk.fork().crash(Crash::Tear(seed)).exists(&path("h")).unwrap();
+    assert!(!(0..20).any(comes_back));
     disk.remove_file(&path("f"));
     assert_eq!((durable(&disk, "f"), disk.files().len()), (None, 2));
 }
