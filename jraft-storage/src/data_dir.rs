@@ -127,6 +127,8 @@ fn identify(disk: &dyn Disk, path: &Path) -> Result<u64, StorageError> {
         return Ok(identity);
     }
     let bytes = read_small(disk, &file, 4096)?;
+    // A process that was killed may have given it this name, and not made the name durable.
+    disk.sync_dir(path).context("sync", path)?;
     let text = String::from_utf8_lossy(&bytes);
     let identity = text.strip_prefix(FORMAT_1).and_then(|rest| rest.strip_suffix('\n'));
     let identity = identity.filter(|hex| hex.len() == 16);

@@ -212,17 +212,36 @@ impl<T> Context<T> for io::Result<T> {
 }
 
 /// Makes a directory and those above it, and makes their names durable.
+///
+/// Level by level, each name durable before the next one is made: a process that is killed here leaves at most the
+/// lowest directory without a durable name, and that one is made durable by whoever finds it.
 pub(crate) fn make_dir(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
-    let mut parents = Vec::new();
-    for dir in dir.ancestors() {
-        let Some(above) = dir.parent() else { break };
-        parents.push(if above.as_os_str().is_empty() { Path::new(".") } else { above });
-        if disk.exists(above).context("look for", above)? {
+    let mut missing = Vec::new();
+    for level in dir.ancestors().filter(|level| !level.as_os_str().is_empty()) {
+        if disk.exists(level).context("look for", level)? {
+            match disk.sync_dir(above(level)) {
+                // Where we may not look, somebody else made the directory.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+                synced => synced.context("sync", above(level))?,
+            }
             break;
         }
+        missing.push(level);
     }
-    disk.create_dir_all(dir).context("make", dir)?;
-    parents.iter().rev().try_for_each(|above| disk.sync_dir(above).context("sync", above))
+    for level in missing.into_iter().rev() {
+        disk.create_dir_all(level).context("make", level)?;
+        disk.sync_dir(above(level)).context("sync", above(level))?;
+    }
+    Ok(())
+}
+
+/// The directory that holds the name of this file or directory.
+pub(crate) fn above(dir: &Path) -> &Path {
+    match dir.parent() {
+        Some(above) if above.as_os_str().is_empty() => Path::new("."),
+        Some(above) => above,
+        None => dir,
+    }
 }
 
 /// Reads a whole small file; `limit` guards against one that is not.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jraft_spi::entity::{PeerId, Term};
+use jraft_spi::mutant;
 use jraft_spi::pb;
 use jraft_spi::storage::{Durable, RaftMeta, RaftMetaStorage, StorageError};
 use prost::Message;
@@ -42,10 +43,15 @@ impl FileMetaStorage {
             return Ok(None);
         }
         let bytes = read_small(&*self.disk, &self.path, MAX_BYTES)?;
-        let meta = decode(&bytes).map_err(|what| self.damaged(what))?;
+        let mut meta = decode(&bytes).map_err(|what| self.damaged(what))?;
         // A vote that a killed process wrote but did not sync would be believed here and lost at a later power
         // cut; and a page that failed to reach the disk once counts as clean. So it is written and synced anew.
-        replace_small(&*self.disk, &self.path, &bytes)?;
+        if !mutant!("M43") {
+            replace_small(&*self.disk, &self.path, &bytes)?;
+        }
+        if mutant!("M20") {
+            meta.voted_for = None;
+        }
         Ok(Some(meta))
     }
 

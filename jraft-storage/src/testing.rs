@@ -1,15 +1,40 @@
-//! Kit of the tests: entries, a log without words, the real disk in a temporary directory, and a disk that forgets.
+//! Kit of the tests: entries, a log without words, a simulated disk.
 
-mod faulty;
-
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 
 use bytes::Bytes;
 use jraft_spi::entity::{LogEntry, LogId, LogIndex, Term};
 use jraft_spi::storage::{Durable, LogEngine, LogReader, ReadLimit, StorageError};
+use parking_lot::Mutex;
 
-pub(crate) use faulty::{Crash, FaultyDisk, Op};
+pub(crate) use crate::sim_disk::{Crash, Op, SimDisk};
+
+/// A disk that remembers its calls.
+pub(crate) fn new_disk() -> SimDisk {
+    let disk = SimDisk::new(0x9e37_79b9);
+    disk.record();
+    disk
+}
+
+impl SimDisk {
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        self.files().into_iter().map(|(path, _)| path).collect()
+    }
+
+    /// Runs something in the middle of the next read, before it gets its bytes.
+    pub(crate) fn on_read(&self, run: impl FnOnce() + Send + 'static) {
+        let run = Mutex::new(Some(run));
+        self.set_read_fault(Some(Arc::new(move |_, _, _| {
+            let run = run.lock().take();
+            if let Some(run) = run {
+                run();
+            }
+            None
+        })));
+    }
+}
 
 pub(crate) fn silent() -> slog::Logger {
     slog::Logger::root(slog::Discard, slog::o!())

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use jraft_spi::storage::{Durable, RaftMeta, RaftMetaStorage};
 
 use super::*;
-use crate::testing::{Crash, FaultyDisk, Op, entries, read, shared, silent, sync};
+use crate::testing::{Crash, Op, SimDisk, entries, new_disk, read, shared, silent, sync};
 
 fn group() -> GroupId {
     "g".parse().unwrap()
@@ -15,7 +15,7 @@ fn small() -> WalOptions {
     WalOptions { segment_bytes: 16 * 1024, ..WalOptions::default() }
 }
 
-fn start(disk: &FaultyDisk) -> Result<OpenedStorage, StorageError> {
+fn start(disk: &SimDisk) -> Result<OpenedStorage, StorageError> {
     DataDir::open(shared(disk.clone()), "/data")?.storage(&group(), small(), silent())
 }
 
@@ -92,7 +92,7 @@ fn a_second_process_is_kept_out_until_the_first_one_dies() {
 #[test]
 fn a_log_without_metadata_is_refused() {
     for reset in [false, true] {
-        let disk = FaultyDisk::new();
+        let disk = new_disk();
         let mut opened = start(&disk).unwrap();
         if reset {
             opened.log.storage.reset(21.into()).unwrap();
@@ -109,7 +109,7 @@ fn a_log_without_metadata_is_refused() {
 #[test]
 fn a_crash_while_the_directory_is_made_is_no_obstacle() {
     for (at, seed) in (0..40).flat_map(|at| (0..6).map(move |seed| (at, seed))) {
-        let disk = FaultyDisk::new();
+        let disk = new_disk();
         disk.fail(at, |_| true);
         let _ = start(&disk);
         let disk = disk.crash(Crash::Tear(seed));
@@ -120,16 +120,42 @@ fn a_crash_while_the_directory_is_made_is_no_obstacle() {
 
 #[test]
 fn the_names_of_all_new_directories_are_durable() {
-    let disk = FaultyDisk::new();
+    let disk = new_disk();
     drop(DataDir::open(shared(disk.clone()), "/a/b/data").unwrap());
-    let synced: Vec<Op> = disk.ops().into_iter().take(3).collect();
-    assert_eq!(synced, ["/", "/a", "/a/b"].map(|dir| Op::SyncDir(dir.into())));
+    let sync = |dir: &str| Op::SyncDir(dir.into());
+    let make = |dir: &str| Op::MakeDir(dir.into());
+    let expected = [
+        sync("/"),
+        make("/a"),
+        sync("/"),
+        make("/a/b"),
+        sync("/a"),
+        make("/a/b/data"),
+        sync("/a/b"),
+    ];
+    assert_eq!(disk.ops()[..expected.len()], expected);
+    assert_eq!(disk.unsynced_floor(Path::new("/")), u64::MAX);
+}
+
+/// Killed while the directories are made; the next process finds them, and keeps something in them.
+#[test]
+fn directories_that_a_killed_process_made_become_durable() {
+    let path = "/a/b/data";
+    for at in 0..40 {
+        let disk = new_disk();
+        disk.fail(at, |_| true);
+        let _ = DataDir::open(shared(disk.clone()), path);
+        let disk = disk.crash(Crash::Kill);
+        let identity = DataDir::open(shared(disk.clone()), path).unwrap().identity();
+        let disk = disk.crash(Crash::Lose);
+        assert_eq!(DataDir::open(shared(disk), path).unwrap().identity(), identity, "{at}");
+    }
 }
 
 #[test]
 fn a_directory_of_another_format_is_refused() {
     let refuse = |text: &str, part: &str| {
-        let disk = FaultyDisk::new();
+        let disk = new_disk();
         drop(start(&disk).unwrap());
         disk.edit(Path::new("/data/FORMAT"), |bytes| *bytes = text.as_bytes().to_vec());
         let error = start(&disk).err().unwrap().to_string();
@@ -140,7 +166,7 @@ fn a_directory_of_another_format_is_refused() {
     refuse("jraft data directory, format 1, number 000000000000001\n", "this program knows");
     refuse("jraft data directory, format 1, number 00000000000000001\n", "this program knows");
     refuse("jraft data directory, format 1, number 0000000000000001\n", "another data directory");
-    let disk = FaultyDisk::new();
+    let disk = new_disk();
     drop(start(&disk).unwrap());
     Disk::remove(&disk, Path::new("/data/FORMAT")).unwrap();
     let error = start(&disk).err().unwrap().to_string();

@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 
 use super::*;
-use crate::testing::{Crash, FaultyDisk, Op};
+use crate::testing::{Crash, Op, SimDisk, new_disk};
 
 fn meta(term: u64, vote: &str) -> RaftMeta {
     let voted_for = (!vote.is_empty()).then(|| vote.parse().unwrap());
@@ -15,7 +15,7 @@ fn text(meta: &RaftMeta) -> (u64, String) {
     (meta.term.0, meta.voted_for.as_ref().map_or_else(String::new, ToString::to_string))
 }
 
-fn storage(disk: &FaultyDisk) -> FileMetaStorage {
+fn storage(disk: &SimDisk) -> FileMetaStorage {
     FileMetaStorage::new(Arc::new(disk.clone()), "/data/raft_meta")
 }
 
@@ -47,7 +47,7 @@ fn t_sto_22_files_of_java_are_read_and_written_byte_for_byte() {
     for (bytes, expected) in vectors() {
         assert_eq!(text(&decode(bytes).unwrap()), text(&expected));
         assert_eq!(encode(&expected).unwrap(), bytes);
-        let disk = FaultyDisk::new();
+        let disk = new_disk();
         let mut storage = storage(&disk);
         assert_eq!(storage.load().unwrap(), None);
         save(&mut storage, &expected).unwrap();
@@ -57,7 +57,7 @@ fn t_sto_22_files_of_java_are_read_and_written_byte_for_byte() {
 
 #[test]
 fn t_sto_20_saves_are_seen_again_after_a_crash() {
-    let mut disk = FaultyDisk::new();
+    let mut disk = new_disk();
     for (term, vote) in [(99, ""), (99, "a:1"), (100, "b:2:0:7"), (101, "")] {
         save(&mut storage(&disk), &meta(term, vote)).unwrap();
         disk = disk.crash(Crash::Lose);
@@ -69,7 +69,7 @@ fn t_sto_20_saves_are_seen_again_after_a_crash() {
 #[test]
 fn a_crash_between_any_two_calls_leaves_the_old_or_the_new() {
     for (at, seed) in (0..12).flat_map(|at| (0..16).map(move |seed| (at, seed))) {
-        let disk = FaultyDisk::new();
+        let disk = new_disk();
         save(&mut storage(&disk), &meta(4, "a:1")).unwrap();
         disk.fail(at, |_| true);
         let saved = save(&mut storage(&disk), &meta(5, "b:1")).is_ok();
@@ -90,7 +90,7 @@ fn t_sto_21_a_failed_save_is_reported_and_nothing_is_tried_after_it() {
         |op| matches!(op, Op::Rename(..)),
         |op| matches!(op, Op::SyncDir(_)),
     ] {
-        let disk = FaultyDisk::new();
+        let disk = new_disk();
         let mut storage = storage(&disk);
         save(&mut storage, &meta(1, "a:1")).unwrap();
         disk.fail(0, kind);
@@ -104,7 +104,7 @@ fn t_sto_21_a_failed_save_is_reported_and_nothing_is_tried_after_it() {
 
 #[test]
 fn the_order_is_write_sync_rename_sync_of_the_directory() {
-    let disk = FaultyDisk::new();
+    let disk = new_disk();
     let mut storage = storage(&disk);
     save(&mut storage, &meta(1, "a:1")).unwrap();
     let (tmp, path) =
@@ -125,7 +125,7 @@ fn the_order_is_write_sync_rename_sync_of_the_directory() {
 
 #[test]
 fn a_leftover_temporary_file_is_ignored() {
-    let disk = FaultyDisk::new();
+    let disk = new_disk();
     let leftover = disk.create(Path::new("/data/raft_meta/raft_meta.tmp")).unwrap();
     leftover.write_at(0, b"half a file").unwrap();
     assert_eq!(storage(&disk).load().unwrap(), None);

@@ -7,7 +7,7 @@ use jraft_spi::entity::LogIndex;
 use jraft_spi::storage::ReadLimit;
 
 use super::*;
-use crate::testing::sized;
+use crate::testing::{new_disk, sized};
 
 #[test]
 fn readers_see_all_that_was_appended_and_never_anything_else() {
@@ -64,7 +64,7 @@ fn readers_see_all_that_was_appended_and_never_anything_else() {
 #[test]
 fn entries_forgotten_in_the_middle_of_a_read_are_not_damage() {
     for reset in [false, true] {
-        let disk = FaultyDisk::new();
+        let disk = new_disk();
         let mut log = open(&disk).unwrap();
         for index in 1..=9 {
             log.storage.append(&[sized(index, 1, 3000)]).unwrap();

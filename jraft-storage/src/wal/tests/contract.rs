@@ -8,7 +8,7 @@ use jraft_spi::storage::{LogEngine, OpenedLog, ReadLimit};
 
 use super::model::configuration;
 use super::{SMALL, WalEngine, WalOptions};
-use crate::testing::{Crash, FaultyDisk, entries, entry, read, shared, silent, sized, sync};
+use crate::testing::{Crash, SimDisk, entries, entry, new_disk, read, shared, silent, sized, sync};
 
 /// A storage under test.
 trait Host {
@@ -228,7 +228,7 @@ fn the_order_of_calls_is_the_order_of_the_log(host: &mut dyn Host) {
     assert_eq!(opened.extent(), (4, 5));
 }
 
-struct Simulated(FaultyDisk);
+struct Simulated(SimDisk);
 
 impl Host for Simulated {
     fn open(&self) -> Box<dyn LogEngine> {
@@ -260,7 +260,7 @@ fn engine(disk: Arc<dyn crate::Disk>, dir: PathBuf) -> WalEngine {
 
 #[test]
 fn contract_on_a_disk_that_forgets() {
-    contract(&|| Box::new(Simulated(FaultyDisk::new())));
+    contract(&|| Box::new(Simulated(new_disk())));
 }
 
 #[test]

@@ -4,17 +4,17 @@ use std::sync::Mutex;
 
 use super::model::{Call, Crash, Runner, configuration};
 use super::*;
-use crate::testing::{entries, entry, sized};
+use crate::testing::{entries, entry, new_disk, sized};
 
 /// A header and a page of records.
 const TINY: u64 = 8 * 1024;
 
-fn open(disk: &FaultyDisk) -> Result<Log, StorageError> {
+fn open(disk: &SimDisk) -> Result<Log, StorageError> {
     open_at(crate::testing::shared(disk.clone()), &dir(), TINY)
 }
 
 /// The places worth a change: all that were written, and some behind.
-fn places(disk: &FaultyDisk, path: &Path) -> Vec<usize> {
+fn places(disk: &SimDisk, path: &Path) -> Vec<usize> {
     let bytes = disk.bytes(path);
     let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     (0..bytes.len())
@@ -23,8 +23,8 @@ fn places(disk: &FaultyDisk, path: &Path) -> Vec<usize> {
 }
 
 /// A log of three segments, not closed: four groups and more, the last one synced but not yet said to be.
-fn crashed_log() -> (FaultyDisk, Vec<LogEntry>, u64) {
-    let disk = FaultyDisk::new();
+fn crashed_log() -> (SimDisk, Vec<LogEntry>, u64) {
+    let disk = new_disk();
     let mut log = open(&disk).unwrap();
     let mut written = entries(1..=3, 1);
     written.push(configuration(4, 1));
@@ -40,7 +40,7 @@ fn crashed_log() -> (FaultyDisk, Vec<LogEntry>, u64) {
     (disk, written, 7)
 }
 
-fn closed_log() -> (FaultyDisk, Vec<LogEntry>) {
+fn closed_log() -> (SimDisk, Vec<LogEntry>) {
     let (disk, mut written, _) = crashed_log();
     let disk = disk.crash(Crash::Kill);
     let mut log = open(&disk).unwrap();
@@ -57,7 +57,7 @@ fn is_damaged(error: &StorageError) -> bool {
 
 /// Opens a changed copy: refused, or the first `least` entries or more of what was written.
 fn check(
-    disk: &FaultyDisk,
+    disk: &SimDisk,
     path: &Path,
     written: &[LogEntry],
     least: u64,
@@ -170,7 +170,7 @@ fn a_sector_of_zeros_or_of_another_place_is_damage_or_a_torn_tail() {
 #[test]
 fn a_missing_or_a_strange_or_a_swapped_file_is_refused() {
     let (disk, _, _) = crashed_log();
-    let refuse = |change: &dyn Fn(&FaultyDisk), part: &str| {
+    let refuse = |change: &dyn Fn(&SimDisk), part: &str| {
         let disk = disk.fork();
         change(&disk);
         let text = open(&disk).err().expect("refused").to_string();
@@ -190,7 +190,7 @@ fn a_missing_or_a_strange_or_a_swapped_file_is_refused() {
 
 #[test]
 fn the_oldest_segment_cannot_have_lost_its_first_group() {
-    let disk = FaultyDisk::new();
+    let disk = new_disk();
     let mut log = open(&disk).unwrap();
     for index in 1..=3 {
         log.storage.append(&[sized(index, 1, 3000)]).unwrap();
@@ -206,13 +206,13 @@ fn the_oldest_segment_cannot_have_lost_its_first_group() {
 
 #[test]
 fn a_group_of_another_past_is_not_taken_for_the_next_one() {
-    let append = |disk: &FaultyDisk, log: &mut Log, index, term| {
+    let append = |disk: &SimDisk, log: &mut Log, index, term| {
         log.storage.append(&[entry(index, term)]).unwrap();
         log.sync().unwrap();
         disk.bytes(&segment(1)).iter().rposition(|&byte| byte != 0).unwrap() + 1
     };
     // Two pasts of one file: 1, 2, 3 of term 1, and 1 of term 1, 2 and 3 of term 2, all at the same places.
-    let ours = FaultyDisk::new();
+    let ours = new_disk();
     let mut log = open(&ours).unwrap();
     append(&ours, &mut log, 1, 1);
     let theirs = ours.fork();
@@ -240,7 +240,7 @@ fn padding_is_verified_too() {
 
 #[test]
 fn segments_of_another_directory_are_refused() {
-    let disk = FaultyDisk::new();
+    let disk = new_disk();
     let options =
         |directory| WalOptions { segment_bytes: TINY, directory, ..WalOptions::default() };
     let shared = || crate::testing::shared(disk.clone());
@@ -281,7 +281,7 @@ fn damage_met_while_reading_is_an_error_and_never_a_wrong_entry() {
     for at in (4096..at).step_by(7) {
         let disk = disk.fork();
         let log = open(&disk).unwrap();
-        disk.crash_free_edit(&segment(1), |bytes| bytes[at] ^= 4);
+        disk.edit(&segment(1), |bytes| bytes[at] ^= 4);
         for (index, expected) in (1..).zip(&written) {
             let mut out = Vec::new();
             let limit = jraft_spi::storage::ReadLimit { entries: 1, bytes: 0 };
@@ -295,7 +295,7 @@ fn damage_met_while_reading_is_an_error_and_never_a_wrong_entry() {
 
 #[test]
 fn a_torn_group_is_cut_and_the_log_goes_on() {
-    let disk = FaultyDisk::new();
+    let disk = new_disk();
     let mut log = open(&disk).unwrap();
     log.storage.append(&entries(1..=2, 1)).unwrap();
     log.sync().unwrap();

@@ -4,7 +4,7 @@ use jraft_spi::entity::LogIndex;
 
 use super::model::Crash;
 use super::*;
-use crate::testing::{Op, entries, entry, sized};
+use crate::testing::{Op, entries, entry, new_disk, sized};
 
 fn is_sync(op: &Op) -> bool {
     matches!(op, Op::Sync(_))
@@ -33,7 +33,7 @@ fn every_call_fails(log: &mut Log) {
 }
 
 fn check(kind: fn(&Op) -> bool, pages_lost: bool) {
-    let disk = FaultyDisk::new();
+    let disk = new_disk();
     let mut log = open(&disk).unwrap();
     log.storage.append(&entries(1..=3, 1)).unwrap();
     log.sync().unwrap();
@@ -70,7 +70,7 @@ fn a_failed_write_is_the_end() {
 
 #[test]
 fn a_failure_while_keeping_house_does_not_undo_the_sync_but_is_the_end() {
-    let disk = FaultyDisk::new();
+    let disk = new_disk();
     let mut log = open(&disk).unwrap();
     for index in 1..=8 {
         log.storage.append(&[sized(index, 1, 3000)]).unwrap();
@@ -83,7 +83,7 @@ fn a_failure_while_keeping_house_does_not_undo_the_sync_but_is_the_end() {
 
 #[test]
 fn a_refused_call_changes_nothing() {
-    let disk = FaultyDisk::new();
+    let disk = new_disk();
     let mut log = open(&disk).unwrap();
     log.storage.append(&entries(1..=3, 1)).unwrap();
     let refused = |result: Result<(), StorageError>, part: &str| {
@@ -103,7 +103,7 @@ fn a_refused_call_changes_nothing() {
 
 #[test]
 fn a_second_group_and_a_second_opening_are_refused() {
-    let disk = FaultyDisk::new();
+    let disk = new_disk();
     let mut log = open(&disk).unwrap();
     let mut refuse = |name: &str, part: &str| {
         let error = log.engine.open(&name.parse().unwrap()).err().unwrap().to_string();
@@ -125,7 +125,7 @@ fn a_second_group_and_a_second_opening_are_refused() {
 
 #[test]
 fn a_closed_log_is_closed() {
-    let disk = FaultyDisk::new();
+    let disk = new_disk();
     let mut log = open(&disk).unwrap();
     log.storage.append(&entries(1..=3, 1)).unwrap();
     log.engine.close().unwrap();
@@ -138,7 +138,7 @@ fn segment_sizes_have_limits() {
     for (bytes, works) in
         [(0, false), (4096, false), (8192, true), (10_000, true), (1 << 40, false)]
     {
-        let disk = crate::testing::shared(FaultyDisk::new());
+        let disk = crate::testing::shared(new_disk());
         assert_eq!(open_at(disk, &dir(), bytes).is_ok(), works, "{bytes}");
     }
 }

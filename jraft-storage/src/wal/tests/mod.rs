@@ -15,7 +15,7 @@ use jraft_spi::entity::LogEntry;
 use jraft_spi::storage::{LogEngine, LogReader, LogStorage, Recovered, StorageError};
 
 use super::{WalEngine, WalOptions};
-use crate::testing::{FaultyDisk, read, silent, sync};
+use crate::testing::{SimDisk, read, silent, sync};
 
 /// Two pages of header and 12 KiB of records: a few dozen small entries.
 const SMALL: u64 = 16 * 1024;
@@ -36,7 +36,7 @@ fn segment(sequence: u64) -> PathBuf {
     dir().join(format!("{sequence:020}.wal"))
 }
 
-fn open(disk: &FaultyDisk) -> Result<Log, StorageError> {
+fn open(disk: &SimDisk) -> Result<Log, StorageError> {
     open_at(Arc::new(disk.clone()), &dir(), SMALL)
 }
 

@@ -5,7 +5,7 @@ use jraft_spi::entity::{EntryPeers, EntryType, LogEntry, LogId, LogIndex, Term};
 use jraft_spi::storage::StorageError;
 
 use super::*;
-use crate::testing::{entry, sized};
+use crate::testing::{entry, new_disk, sized};
 
 /// One call to a log.
 #[derive(Clone, Debug)]
@@ -155,14 +155,14 @@ fn check_recovered(recovered: &Recovered, found: &Content) -> Result<(), String>
 
 /// Runs a script; on `Reopen` and after a failure the disk crashes as told and the log is opened again.
 pub(super) struct Runner {
-    pub(super) disk: FaultyDisk,
+    pub(super) disk: SimDisk,
     pub(super) model: Model,
     pub(super) log: Option<Log>,
 }
 
 impl Runner {
     pub(super) fn new() -> Self {
-        let disk = FaultyDisk::new();
+        let disk = new_disk();
         Self { disk, model: Model::new(), log: None }
     }
 

@@ -4,19 +4,19 @@ use jraft_spi::entity::LogIndex;
 
 use super::model::Crash;
 use super::*;
-use crate::testing::{Op, entries, entry, sized};
+use crate::testing::{Op, entries, entry, new_disk, sized};
 
 fn is_sync(op: &Op) -> bool {
     matches!(op, Op::Sync(_))
 }
 
-fn spares(disk: &FaultyDisk) -> usize {
+fn spares(disk: &SimDisk) -> usize {
     let is_spare = |path: &&PathBuf| path.extension().is_some_and(|kind| kind == "spare");
     disk.paths().iter().filter(is_spare).count()
 }
 
 /// Calls to the disk that one call to the log makes.
-fn calls(disk: &FaultyDisk, run: impl FnOnce()) -> Vec<Op> {
+fn calls(disk: &SimDisk, run: impl FnOnce()) -> Vec<Op> {
     let before = disk.ops().len();
     run();
     disk.ops().split_off(before)
@@ -24,7 +24,7 @@ fn calls(disk: &FaultyDisk, run: impl FnOnce()) -> Vec<Op> {
 
 #[test]
 fn a_sync_is_one_write_and_one_sync_however_many_entries() {
-    let disk = FaultyDisk::new();
+    let disk = new_disk();
     let mut log = open(&disk).unwrap();
     log.storage.append(&entries(1..=1, 1)).unwrap();
     log.sync().unwrap();
@@ -46,7 +46,7 @@ fn a_sync_is_one_write_and_one_sync_however_many_entries() {
 
 #[test]
 fn a_call_that_changes_nothing_writes_nothing() {
-    let disk = FaultyDisk::new();
+    let disk = new_disk();
     let mut log = open(&disk).unwrap();
     log.storage.append(&entries(1..=9, 1)).unwrap();
     log.sync().unwrap();
@@ -62,7 +62,7 @@ fn a_call_that_changes_nothing_writes_nothing() {
 
 #[test]
 fn much_that_is_pending_is_written_before_the_sync() {
-    let disk = FaultyDisk::new();
+    let disk = new_disk();
     let mut log = open_at(crate::testing::shared(disk.clone()), &dir(), 8 << 20).unwrap();
     let batch: Vec<LogEntry> = (1..=5).map(|index| sized(index, 1, 600 << 10)).collect();
     let ops = calls(&disk, || log.storage.append(&batch).unwrap());
@@ -75,7 +75,7 @@ fn much_that_is_pending_is_written_before_the_sync() {
 
 #[test]
 fn the_next_segment_is_made_ready_in_pieces_so_that_no_sync_fills_a_file() {
-    let disk = FaultyDisk::new();
+    let disk = new_disk();
     let size = 8 << 20;
     let mut log = open_at(crate::testing::shared(disk.clone()), &dir(), size).unwrap();
     let mut most = 0;
@@ -93,7 +93,7 @@ fn the_next_segment_is_made_ready_in_pieces_so_that_no_sync_fills_a_file() {
 
 #[test]
 fn used_segments_are_kept_at_most_two_and_used_again() {
-    let disk = FaultyDisk::new();
+    let disk = new_disk();
     let mut log = open(&disk).unwrap();
     let mut created = 0;
     for index in 1..=200 {
@@ -117,7 +117,7 @@ fn used_segments_are_kept_at_most_two_and_used_again() {
 
 #[test]
 fn a_long_log_that_is_truncated_leaves_two_spares_and_no_more() {
-    let disk = FaultyDisk::new();
+    let disk = new_disk();
     let mut log = open(&disk).unwrap();
     for index in 1..=60 {
         log.storage.append(&[sized(index, 1, 3000)]).unwrap();
@@ -142,7 +142,7 @@ fn a_long_log_that_is_truncated_leaves_two_spares_and_no_more() {
 
 #[test]
 fn a_segment_is_left_only_when_the_truncation_is_durable() {
-    let disk = FaultyDisk::new();
+    let disk = new_disk();
     let mut log = open(&disk).unwrap();
     for index in 1..=8 {
         log.storage.append(&[sized(index, 1, 3000)]).unwrap();
@@ -158,7 +158,7 @@ fn a_segment_is_left_only_when_the_truncation_is_durable() {
 
 #[test]
 fn t_sto_10_the_first_index_survives_a_crash_right_after_the_truncation() {
-    let disk = FaultyDisk::new();
+    let disk = new_disk();
     let mut log = open(&disk).unwrap();
     for index in 1..=8 {
         log.storage.append(&[sized(index, 1, 3000)]).unwrap();
@@ -172,7 +172,7 @@ fn t_sto_10_the_first_index_survives_a_crash_right_after_the_truncation() {
 
 #[test]
 fn an_entry_larger_than_a_segment_gets_one_of_its_own() {
-    let disk = FaultyDisk::new();
+    let disk = new_disk();
     let mut log = open(&disk).unwrap();
     let written =
         [entry(1, 1), sized(2, 1, 100_000), sized(3, 1, 50), sized(4, 1, 300_000), entry(5, 1)];
@@ -200,7 +200,7 @@ fn an_entry_larger_than_a_segment_gets_one_of_its_own() {
 
 #[test]
 fn a_prepared_segment_too_small_for_a_huge_entry_is_passed_over() {
-    let disk = FaultyDisk::new();
+    let disk = new_disk();
     let mut log = open(&disk).unwrap();
     let mut written = Vec::new();
     while !disk.paths().contains(&segment(2)) {
@@ -217,7 +217,7 @@ fn a_prepared_segment_too_small_for_a_huge_entry_is_passed_over() {
 
 #[test]
 fn stale_records_of_a_segment_used_again_never_come_back() {
-    let disk = FaultyDisk::new();
+    let disk = new_disk();
     let mut log = open(&disk).unwrap();
     let mut next = 1;
     // Equal sizes, so that new records stand exactly where old ones stood.
@@ -244,7 +244,7 @@ fn return_to(log: &Log, last: u64) {
     assert_eq!((log.recovered.first.0, log.recovered.last.0), (last, last));
 }
 
-fn stale(disk: FaultyDisk, mut log: Log, mut next: u64, round: u64) {
+fn stale(disk: SimDisk, mut log: Log, mut next: u64, round: u64) {
     for _ in 0..200 {
         log.storage.append(&[sized(next, round + 1, 2000)]).unwrap();
         log.storage.truncate_prefix(LogIndex(next)).unwrap();
@@ -258,11 +258,11 @@ fn stale(disk: FaultyDisk, mut log: Log, mut next: u64, round: u64) {
 
 #[test]
 fn a_number_used_again_after_a_cut_gets_another_salt() {
-    let salt = |disk: &FaultyDisk| disk.bytes(&segment(2))[32..40].to_vec();
-    let disk = FaultyDisk::new();
+    let salt = |disk: &SimDisk| disk.bytes(&segment(2))[32..40].to_vec();
+    let disk = new_disk();
     let mut log = open(&disk).unwrap();
     let mut next = 1;
-    let mut fill = |log: &mut Log, disk: &FaultyDisk| {
+    let mut fill = |log: &mut Log, disk: &SimDisk| {
         while !disk.paths().contains(&segment(2)) {
             log.storage.append(&[sized(next, 1, 900)]).unwrap();
             log.sync().unwrap();
