@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use jraft_spi::{RaftError, Status};
-use parking_lot::{Condvar, Mutex};
 
 use crate::closure::{DoneQueue, Rejected, Task};
+use crate::sync::{Condvar, Mutex};
 
 /// How often a growing queue is looked at again: about 100 us, a look with a yield being about 1 us.
 const LOOKS: usize = 64;

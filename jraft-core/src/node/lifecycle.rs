@@ -9,7 +9,6 @@ use jraft_spi::rpc::RaftClientService;
 use jraft_spi::status::{NodeStatus, Role};
 use jraft_spi::storage::{RaftMetaStorage, StorageError};
 use jraft_spi::{ApplyPlace, Configuration, LogIndex, NodeId, NodeOptions, Status};
-use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::reader::ReadLane;
@@ -20,6 +19,7 @@ use super::turn::Turn;
 use super::view::{StatusWatch, ViewCell};
 use crate::fsm::{FsmCommand, FsmHost, FsmQueue, FsmRoom, StateMachine};
 use crate::log::lane::{DiskListener, LogLane, OpenGroup};
+use crate::sync::Mutex;
 use crate::timer::Timer;
 
 /// What a node is made of.

@@ -12,7 +12,6 @@ use jraft_spi::env::{Env, MonoTime};
 use jraft_spi::rpc::RaftClientService;
 use jraft_spi::storage::{LogReader, StorageError};
 use jraft_spi::{LogEntry, NodeId, NodeOptions, PeerId, RaftError, Status};
-use parking_lot::{Mutex, RwLock};
 
 use super::entrance::Entrance;
 use super::state::{Effects, NodeState};
@@ -22,7 +21,7 @@ use crate::fsm::FsmQueue;
 use crate::log::LogTicket;
 use crate::log::MetaTicket;
 use crate::log::lane::{DiskListener, LogLane};
-use crate::sync::Bell;
+use crate::sync::{Bell, Mutex, RwLock};
 
 /// A lock held longer than this is reported with its purpose.
 const LONG_HELD: Duration = Duration::from_millis(1);

@@ -10,9 +10,9 @@ use std::task::{Context, Poll, Waker};
 
 use jraft_spi::status::{NodeStatus, Role};
 use jraft_spi::{LogIndex, PeerId};
-use parking_lot::Mutex;
 
 use super::state::NodeState;
+use crate::sync::Mutex;
 
 /// The newest view.
 #[derive(Debug)]

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jraft_spi::env::{Clock, Env, MonoTime};
-use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::wheel::{Key, Wheel};
+use crate::sync::Mutex;
 
 /// What a timer runs once, on its loop. It must only post an event: the loop waits for it.
 pub type Job = Box<dyn FnOnce() + Send>;
