@@ -1,8 +1,6 @@
 //! Opening, starting and shutting down a node (behaviour.md 6.1, 19.7).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::ThreadId;
 
 use jraft_spi::env::{Env, Place};
 use jraft_spi::rpc::RaftClientService;
@@ -20,6 +18,8 @@ use super::view::{StatusWatch, ViewCell};
 use crate::fsm::{FsmCommand, FsmHost, FsmQueue, FsmRoom, StateMachine};
 use crate::log::lane::{DiskListener, LogLane, OpenGroup};
 use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::thread::{self, ThreadId};
 use crate::timer::Timer;
 
 /// What a node is made of.
@@ -123,7 +123,7 @@ impl Core {
         };
         let threads = Arc::clone(&self.own_threads);
         let run = async move {
-            threads.lock().push(std::thread::current().id());
+            threads.lock().push(thread::current().id());
             room.run().await;
         };
         drop(self.shared.env.spawn.spawn("fsm", &place, Box::pin(run)));
@@ -136,7 +136,7 @@ impl Core {
         *self.turn_ended.lock() = Some(ended);
         let threads = Arc::clone(&self.own_threads);
         let run = async move {
-            threads.lock().push(std::thread::current().id());
+            threads.lock().push(thread::current().id());
             turn.run().await;
             drop(sender);
         };
@@ -146,7 +146,7 @@ impl Core {
 
     /// Whether the caller is the loop or the lane of this node: it must not wait for it then.
     pub(crate) fn is_own_thread(&self) -> bool {
-        self.own_threads.lock().contains(&std::thread::current().id())
+        self.own_threads.lock().contains(&thread::current().id())
     }
 
     /// Resolves when the node is down. The first call starts it, all wait for the same end.

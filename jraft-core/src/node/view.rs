@@ -5,7 +5,6 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use jraft_spi::status::{NodeStatus, Role};
@@ -13,6 +12,7 @@ use jraft_spi::{LogIndex, PeerId};
 
 use super::state::NodeState;
 use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The newest view.
 #[derive(Debug)]

@@ -1,8 +1,7 @@
 //! `Bell`: wakes the one task that looks after everything.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use tokio::sync::Notify;
+use super::Notify;
+use super::atomic::{AtomicBool, Ordering};
 
 /// Wakes one task, at most once per drain however many ring.
 #[derive(Debug, Default)]

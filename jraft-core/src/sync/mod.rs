@@ -1,17 +1,28 @@
 //! What threads outside a loop may touch: the locks, a bell with one flag, and the queue of a lane.
 //!
 //! The locks of this package come from here and from nowhere else (`tests/suites/tidy/layering.rs`). They are
-//! `parking_lot`'s. With the feature `sim` they refuse to wait in a simulation, see [`strict`].
+//! `parking_lot`'s. With the feature `sim` they refuse to wait in a simulation (`strict.rs`). With the feature `shuttle`
+//! they, and all else by which threads meet, leave it to a test which thread goes on (`explored.rs`).
 
 mod bell;
+#[cfg(feature = "shuttle")]
+mod explored;
 mod lane_queue;
-#[cfg(feature = "sim")]
+#[cfg(all(feature = "sim", not(feature = "shuttle")))]
 mod strict;
+#[cfg(all(test, feature = "shuttle"))]
+pub(crate) mod tests;
 
-#[cfg(not(feature = "sim"))]
+#[cfg(feature = "shuttle")]
+pub(crate) use explored::{Condvar, Mutex, Notify, RwLock, atomic, thread, thread_local};
+#[cfg(not(any(feature = "sim", feature = "shuttle")))]
 pub(crate) use parking_lot::{Condvar, Mutex, RwLock};
-#[cfg(feature = "sim")]
+#[cfg(not(feature = "shuttle"))]
+pub(crate) use std::{sync::atomic, thread, thread_local};
+#[cfg(all(feature = "sim", not(feature = "shuttle")))]
 pub(crate) use strict::{Condvar, Mutex, RwLock};
+#[cfg(not(feature = "shuttle"))]
+pub(crate) use tokio::sync::Notify;
 
 pub(crate) use bell::Bell;
 pub(crate) use lane_queue::LaneQueue;

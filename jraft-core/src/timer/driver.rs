@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jraft_spi::env::{Clock, Env, MonoTime};
-use tokio::sync::Notify;
 
 use super::wheel::{Key, Wheel};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, Notify};
 
 /// What a timer runs once, on its loop. It must only post an event: the loop waits for it.
 pub type Job = Box<dyn FnOnce() + Send>;
