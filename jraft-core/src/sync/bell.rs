@@ -21,6 +21,7 @@ impl Bell {
     /// Resolves when rung. What is left afterwards rings again: look at everything after this returns.
     pub(crate) async fn heard(&self) {
         self.notify.notified().await;
-        self.rung.store(false, Ordering::SeqCst);
+        // A swap, not a store: reading what they wrote shows what was left by those who rang and woke nobody.
+        self.rung.swap(false, Ordering::SeqCst);
     }
 }
