@@ -120,7 +120,8 @@ impl Timer {
         self.owner.0.state.lock().pending()
     }
 
-    /// Ends the timer and drops what still waits. Returns how many jobs never ran; none starts after this.
+    /// Ends the timer and drops what still waits. Returns how many jobs never ran; none starts after this, but one that the
+    /// loop has in hand already when another thread calls.
     ///
     /// Unlike Java's it may be called by a job, since no thread has to be waited for.
     pub fn stop(&self) -> usize {
