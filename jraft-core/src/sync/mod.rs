@@ -10,7 +10,8 @@ mod explored;
 mod lane_queue;
 #[cfg(all(feature = "sim", not(feature = "shuttle")))]
 mod strict;
-#[cfg(all(test, feature = "shuttle"))]
+#[cfg(test)]
+#[cfg(feature = "shuttle")]
 pub(crate) mod tests;
 
 #[cfg(feature = "shuttle")]

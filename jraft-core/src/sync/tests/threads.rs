@@ -11,7 +11,7 @@ use crate::sync::{Bell, LaneQueue, thread};
 /// Whoever looks after each ring misses nothing: three threads leave something and ring, and all of it is found.
 #[test]
 fn a_ring_is_never_lost() {
-    explore(4_000, || {
+    explore(3_000, || {
         let (bell, left) = (Arc::new(Bell::default()), Arc::new(AtomicUsize::new(0)));
         let (heard, found) = (Arc::clone(&bell), Arc::clone(&left));
         let listener = thread::spawn(move || {
@@ -37,7 +37,7 @@ fn a_ring_is_never_lost() {
 /// What is pushed comes out once and in order, or comes back; and the lane ends.
 #[test]
 fn a_lane_takes_all_that_it_accepted_and_ends() {
-    explore(4_000, || {
+    explore(3_000, || {
         let queue = Arc::new(LaneQueue::default());
         let lane = Arc::clone(&queue);
         let lane = thread::spawn(move || {
