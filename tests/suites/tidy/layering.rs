@@ -117,8 +117,9 @@ const OWNERS: &[(&str, &str, &[&str])] = &[
         "jraft-core/src/node/",
         &["jraft-core/src/node/shared.rs", "jraft-core/src/node/manager.rs"],
     ),
-    // The locks, which panic in a simulation instead of waiting.
+    // The locks, which panic in a simulation instead of waiting, and what explores schedules of threads.
     ("parking_lot", "jraft-core/src/", &["jraft-core/src/sync/"]),
+    ("shuttle", "jraft-core/src/", &["jraft-core/src/sync/"]),
     // The disk's owner, the state machine's owner.
     ("LogStorage", "jraft-core/src/", &["jraft-core/src/log/lane.rs", "jraft-core/src/memory/"]),
     ("RaftMetaStorage", "jraft-core/src/node/", &["jraft-core/src/node/lifecycle.rs"]),

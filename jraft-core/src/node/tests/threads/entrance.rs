@@ -108,7 +108,7 @@ fn push(door: &Arc<Door>, numbers: [u8; 2], how: How) -> Call<Vec<u8>> {
 
 #[test]
 fn every_task_is_taken_once_or_comes_back_when_the_node_ends() {
-    explore(2_000, || {
+    explore(1_000, || {
         let door = Door::new();
         let turn = Arc::clone(&door);
         let turn = thread::spawn(move || turn.take_all());
@@ -136,7 +136,7 @@ fn every_task_is_taken_once_or_comes_back_when_the_node_ends() {
 
 #[test]
 fn whoever_waits_for_room_gets_it() {
-    explore(2_000, || {
+    explore(1_000, || {
         let door = Door::new();
         let turn = Arc::clone(&door);
         let turn = thread::spawn(move || turn.take_all());
@@ -153,7 +153,7 @@ fn whoever_waits_for_room_gets_it() {
 
 #[test]
 fn whoever_waits_for_room_is_told_that_there_will_be_none() {
-    explore(2_000, || {
+    explore(1_000, || {
         let door = Door::new();
         assert!(door.push(0, How::GiveBack));
         let closing = Arc::clone(&door);
