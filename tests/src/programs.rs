@@ -1,4 +1,4 @@
-//! The programs of `jraft-example`, built and started as processes.
+//! Cargo, and the programs of `jraft-example`, built and started as processes.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -20,10 +20,10 @@ pub fn program(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
         let test = std::env::current_exe().unwrap();
-        // target/PROFILE/deps/TEST
-        let profile = test.ancestors().nth(2).unwrap().to_owned();
+        let profile = profile_of(&test).to_owned();
         if !is_fresh(&profile.join("counter-cluster")) {
-            build(&profile);
+            let output = cargo(&["build", "-p", "jraft-example", "--bins"]);
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }
         profile
     });
@@ -51,18 +51,23 @@ fn newest(folder: &Path) -> SystemTime {
     times.max().unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-fn build(profile: &Path) {
-    let target = profile.parent().unwrap();
+/// Where a test of this repository lies: target/PROFILE/deps/TEST.
+fn profile_of(test: &Path) -> &Path {
+    test.ancestors().nth(2).unwrap()
+}
+
+/// Runs a command of cargo on this repository, with the profile and the target directory of this test.
+pub fn cargo(arguments: &[&str]) -> Output {
+    let test = std::env::current_exe().unwrap();
+    let profile = profile_of(&test);
     let mut command = Command::new(env!("CARGO"));
-    command
-        .args(["build", "--offline", "-p", "jraft-example", "--bins"])
-        .arg("--target-dir")
-        .arg(target);
+    let (name, rest) = arguments.split_first().unwrap();
+    // With the lock file nothing is asked of the network, unless a package was never built here.
+    command.args([name, "--locked", "--target-dir"]).arg(profile.parent().unwrap());
     if profile.ends_with("release") {
         command.arg("--release");
     }
-    let output = command.current_dir(root()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    command.args(rest).current_dir(root()).stdin(Stdio::null()).output().unwrap()
 }
 
 fn root() -> PathBuf {

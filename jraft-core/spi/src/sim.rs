@@ -1,4 +1,4 @@
-//! Where a simulator reaches into the code: named points, and bugs planted on purpose.
+//! Where a simulator reaches into the code: named points, bugs planted on purpose, locks that must never be waited for.
 //!
 //! Only with the feature `sim`, which no package that users depend on turns on. Without it [`sim_point!`] is nothing and
 //! [`mutant!`] is `false`.
@@ -7,7 +7,7 @@
 //! [`mutant!`]: crate::mutant
 
 #[cfg(feature = "sim")]
-pub use hooks::{is_mutant, plant, point, set_points};
+pub use hooks::{is_mutant, is_strict, plant, point, set_points, set_strict};
 
 /// A durable or role step, by name: a simulator may let the node die here. Without the feature `sim` it is nothing.
 #[macro_export]
@@ -55,6 +55,7 @@ mod hooks {
         // A simulator runs its nodes on one thread: what it plants must not reach another test of the process.
         static PLANTED: Cell<Option<&'static str>> = const { Cell::new(None) };
         static POINTS: RefCell<Option<Points>> = const { RefCell::new(None) };
+        static STRICT: Cell<bool> = const { Cell::new(false) };
     }
 
     /// Plants a bug in everything that this thread runs, or takes it out again.
@@ -79,6 +80,16 @@ mod hooks {
             points(name);
         }
     }
+
+    /// Says that this thread is in a simulation, and so must never have to wait for a lock.
+    pub fn set_strict(strict: bool) {
+        STRICT.set(strict);
+    }
+
+    /// Whether this thread is in a simulation.
+    pub fn is_strict() -> bool {
+        STRICT.get()
+    }
 }
 
 #[cfg(all(test, feature = "sim"))]
@@ -94,9 +105,12 @@ mod tests {
         super::plant(Some("M1"));
         crate::sim_point!("here");
         assert!(crate::mutant!("M1") && !crate::mutant!("M10"));
+        super::set_strict(true);
+        assert!(super::is_strict());
         assert!(!std::thread::scope(|scope| {
-            scope.spawn(|| crate::mutant!("M1")).join().unwrap()
+            scope.spawn(|| crate::mutant!("M1") || super::is_strict()).join().unwrap()
         }));
+        super::set_strict(false);
         super::set_points(None);
         super::plant(None);
         crate::sim_point!("there");

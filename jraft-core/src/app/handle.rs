@@ -8,7 +8,6 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use jraft_spi::{LogIndex, PeerId, RaftError, Status};
-use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::App;
@@ -16,6 +15,7 @@ use super::codec::{encode_barrier, encode_command};
 use super::forward::route;
 use super::machine::Answer;
 use crate::node::{Node, Proposal, ProposeError};
+use crate::sync::Mutex;
 
 /// Why a read brought no result. Always safe to repeat.
 #[non_exhaustive]

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use jraft_spi::LogIndex;
-use parking_lot::Mutex;
 
 use super::App;
 use super::codec::{Payload, decode_payload};
 use crate::fsm::{ApplyError, Entries, StateMachine};
+use crate::sync::Mutex;
 
 /// What whoever proposed an entry gets: where it stands, and the output unless it was a barrier.
 pub(super) struct Answer<O> {

@@ -7,7 +7,6 @@ use jraft_spi::env::Env;
 use jraft_spi::rpc::{RaftRpcFactory, RaftServerService, UserMessage, UserProcessor, UserRequest};
 use jraft_spi::storage::RaftMetaStorage;
 use jraft_spi::{Configuration, GroupId, NodeId, NodeOptions, ParseError, PeerId, Status};
-use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::engine::SharedLogEngine;
@@ -19,6 +18,7 @@ use crate::fsm::StateMachine;
 use crate::memory::{MemoryLogEngine, MemoryMetaStorage, Network};
 use crate::node::Node;
 use crate::node::lifecycle::{Core, NodeParts};
+use crate::sync::Mutex;
 
 type MakeProcessor = Box<dyn FnOnce(&Node) -> Arc<dyn UserProcessor> + Send>;
 

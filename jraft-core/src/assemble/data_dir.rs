@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use jraft_spi::GroupId;
 use jraft_spi::storage::{Durable, LogEngine, OpenedLog, RaftMeta, RaftMetaStorage, StorageError};
+
+use crate::sync::Mutex;
 use jraft_storage::{DataDir, FileMetaStorage, RealDisk, WalEngine, WalOptions};
-use parking_lot::Mutex;
 
 /// A directory that is opened, and locked, with its first group.
 pub(super) struct DataDirEngine {

@@ -4,10 +4,10 @@ use std::sync::{Arc, OnceLock};
 
 use jraft_spi::env::Env;
 use jraft_spi::storage::LogEngine;
-use parking_lot::Mutex;
 
 use crate::log::lane::LogLane;
 use crate::node::ReadLane;
+use crate::sync::Mutex;
 
 /// An engine that several groups may use. Its lane ends when the last clone is gone and the last group closed.
 #[derive(Clone)]

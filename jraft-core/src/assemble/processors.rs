@@ -7,7 +7,8 @@ use std::sync::Arc;
 use jraft_spi::Status;
 use jraft_spi::env::Env;
 use jraft_spi::rpc::{Replier, UserMessage, UserProcessor, UserProcessors, UserRequest};
-use parking_lot::RwLock;
+
+use crate::sync::RwLock;
 
 /// The processors of one port, by name.
 #[derive(Default)]

@@ -7,13 +7,13 @@ use std::time::Duration;
 use jraft_spi::env::{BoxFuture, Env, ready};
 use jraft_spi::rpc::{RaftClientService, RaftRpcFactory, RpcError, UserMessage};
 use jraft_spi::{Endpoint, RpcOptions};
-use parking_lot::Mutex;
 
 use super::error::StartError;
 use super::listeners::Listeners;
 use super::os::LoopThread;
 use super::service::StopList;
 use crate::node::NodeManager;
+use crate::sync::Mutex;
 use crate::timer::Timer;
 
 /// Loop threads, lanes, ports by address, log engines by directory, the registry of nodes, the clock.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jraft_spi::{GroupId, NodeId, ParseError, PeerId, Status};
-use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::builder::RaftGroupBuilder;
@@ -12,6 +11,7 @@ use super::engine::SharedLogEngine;
 use super::listeners::PortShare;
 use super::runtime::Runtime;
 use crate::node::Node;
+use crate::sync::Mutex;
 
 /// This process's membership in one group. Dropped, the node shuts down in the background.
 #[must_use = "dropping the service stops the node"]

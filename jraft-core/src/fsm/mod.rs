@@ -4,6 +4,9 @@ mod entries;
 mod machine;
 mod queue;
 mod room;
+#[cfg(test)]
+#[cfg(feature = "shuttle")]
+mod tests;
 
 pub use entries::{Entries, Entry};
 pub use machine::{ApplyError, StateMachine};

@@ -12,11 +12,10 @@ use jraft_spi::storage::{
     StorageError,
 };
 use jraft_spi::{GroupId, LogIndex};
-use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::{EntrySlice, LogTicket, MetaTicket};
-use crate::sync::LaneQueue;
+use crate::sync::{LaneQueue, Mutex};
 
 /// One sync covers at most about this many payload bytes, so that nobody waits for a huge group.
 const GROUP_BYTES: usize = 4 << 20;

@@ -7,7 +7,8 @@ use jraft_spi::storage::{
     Durable, LogEngine, LogReader, LogStorage, OpenedLog, ReadLimit, Recovered, StorageError,
 };
 use jraft_spi::{GroupId, LogEntry, LogIndex};
-use parking_lot::Mutex;
+
+use crate::sync::Mutex;
 
 /// Logs of this process. A group that is opened again finds what it had, as long as the engine lives.
 #[derive(Debug, Default)]

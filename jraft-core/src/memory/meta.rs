@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use jraft_spi::storage::{Durable, RaftMeta, RaftMetaStorage, StorageError};
-use parking_lot::Mutex;
+
+use crate::sync::Mutex;
 
 /// Term and vote of one node. A clone sees the same value, so that a test can start a node again.
 #[derive(Clone, Debug, Default)]

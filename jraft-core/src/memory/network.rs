@@ -11,8 +11,9 @@ use jraft_spi::rpc::{
     UserMessage, UserProcessors, UserRequest,
 };
 use jraft_spi::{Endpoint, RaftError, Status};
-use parking_lot::RwLock;
 use tokio::sync::oneshot;
+
+use crate::sync::RwLock;
 
 /// A network of this process. Clones are the same network; it forgets when the last one is dropped.
 #[derive(Clone, Default)]

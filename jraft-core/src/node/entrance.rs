@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use jraft_spi::{RaftError, Status};
-use parking_lot::{Condvar, Mutex};
 
 use crate::closure::{DoneQueue, Rejected, Task};
+use crate::sync::{Condvar, Mutex, thread};
 
 /// How often a growing queue is looked at again: about 100 us, a look with a yield being about 1 us.
 const LOOKS: usize = 64;
@@ -86,7 +86,7 @@ impl Entrance {
             return 0;
         }
         for _ in 0..LOOKS {
-            std::thread::yield_now();
+            thread::yield_now();
             let now = self.len();
             quiet = if now > seen { 0 } else { quiet + 1 };
             seen = now;

@@ -1,15 +1,12 @@
 //! Opening, starting and shutting down a node (behaviour.md 6.1, 19.7).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::ThreadId;
 
 use jraft_spi::env::{Env, Place};
 use jraft_spi::rpc::RaftClientService;
 use jraft_spi::status::{NodeStatus, Role};
 use jraft_spi::storage::{RaftMetaStorage, StorageError};
 use jraft_spi::{ApplyPlace, Configuration, LogIndex, NodeId, NodeOptions, Status};
-use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::reader::ReadLane;
@@ -20,6 +17,9 @@ use super::turn::Turn;
 use super::view::{StatusWatch, ViewCell};
 use crate::fsm::{FsmCommand, FsmHost, FsmQueue, FsmRoom, StateMachine};
 use crate::log::lane::{DiskListener, LogLane, OpenGroup};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::thread::{self, ThreadId};
 use crate::timer::Timer;
 
 /// What a node is made of.
@@ -40,10 +40,19 @@ pub(crate) struct NodeParts {
 pub(crate) struct Core {
     pub(crate) shared: Arc<Shared>,
     timers: Arc<NodeTimers>,
-    turn: Mutex<Option<Turn>>,
-    turn_ended: Mutex<Option<oneshot::Receiver<()>>>,
+    turn: Mutex<TurnPlace>,
     stopping: AtomicBool,
     own_threads: Arc<Mutex<Vec<ThreadId>>>,
+}
+
+/// Where the turn of a node is.
+enum TurnPlace {
+    /// Not started yet.
+    Here(Box<Turn>),
+    /// On the loop, with what resolves when it has ended.
+    Loop(oneshot::Receiver<()>),
+    /// The node is shut down: nothing starts any more.
+    Gone,
 }
 
 impl Core {
@@ -94,8 +103,7 @@ impl Core {
         let core = Self {
             shared,
             timers,
-            turn: Mutex::new(Some(turn)),
-            turn_ended: Mutex::new(None),
+            turn: Mutex::new(TurnPlace::Here(Box::new(turn))),
             stopping: AtomicBool::new(false),
             own_threads: Arc::default(),
         };
@@ -123,20 +131,25 @@ impl Core {
         };
         let threads = Arc::clone(&self.own_threads);
         let run = async move {
-            threads.lock().push(std::thread::current().id());
+            threads.lock().push(thread::current().id());
             room.run().await;
         };
         drop(self.shared.env.spawn.spawn("fsm", &place, Box::pin(run)));
     }
 
-    /// Takes part from now on.
+    /// Takes part from now on, unless it is shut down already: who knows a node may do so before its start.
     pub(crate) fn start(&self) {
-        let Some(turn) = self.turn.lock().take() else { return };
+        // Held to the end: a shutdown comes before all of this, or after it.
+        let mut place = self.turn.lock();
         let (sender, ended) = oneshot::channel();
-        *self.turn_ended.lock() = Some(ended);
+        let turn = match std::mem::replace(&mut *place, TurnPlace::Gone) {
+            TurnPlace::Here(turn) => turn,
+            other => return *place = other,
+        };
+        *place = TurnPlace::Loop(ended);
         let threads = Arc::clone(&self.own_threads);
         let run = async move {
-            threads.lock().push(std::thread::current().id());
+            threads.lock().push(thread::current().id());
             turn.run().await;
             drop(sender);
         };
@@ -146,7 +159,7 @@ impl Core {
 
     /// Whether the caller is the loop or the lane of this node: it must not wait for it then.
     pub(crate) fn is_own_thread(&self) -> bool {
-        self.own_threads.lock().contains(&std::thread::current().id())
+        self.own_threads.lock().contains(&thread::current().id())
     }
 
     /// Resolves when the node is down. The first call starts it, all wait for the same end.
@@ -168,12 +181,15 @@ impl Core {
     async fn shut_down(&self) {
         let shared = &self.shared;
         shared.entrance.close();
+        let turn = std::mem::replace(&mut *self.turn.lock(), TurnPlace::Gone);
         shared.step("shutdown", NodeState::on_shutdown);
-        let ended = self.turn_ended.lock().take();
         shared.end();
-        if let Some(ended) = ended {
+        match turn {
+            // It never started. Its only turn tells those whose tasks were taken in nevertheless.
+            TurnPlace::Here(turn) => turn.run().await,
             // An error means that the task has ended, which is what is waited for.
-            drop(ended.await);
+            TurnPlace::Loop(ended) => drop(ended.await),
+            TurnPlace::Gone => {}
         }
         shared.close();
         self.timers.destroy();

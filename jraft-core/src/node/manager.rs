@@ -6,9 +6,9 @@ use jraft_spi::env::{BoxFuture, ready};
 use jraft_spi::message::{RaftRequest, RaftResponse};
 use jraft_spi::rpc::RaftServerService;
 use jraft_spi::{GroupId, PeerId, RaftError, Status};
-use parking_lot::RwLock;
 
 use super::Node;
+use crate::sync::RwLock;
 
 /// The registry of a runtime (not of the process).
 #[derive(Debug, Default)]

@@ -5,14 +5,12 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jraft_spi::env::{Env, MonoTime};
 use jraft_spi::rpc::RaftClientService;
 use jraft_spi::storage::{LogReader, StorageError};
 use jraft_spi::{LogEntry, NodeId, NodeOptions, PeerId, RaftError, Status};
-use parking_lot::{Mutex, RwLock};
 
 use super::entrance::Entrance;
 use super::state::{Effects, NodeState};
@@ -22,7 +20,8 @@ use crate::fsm::FsmQueue;
 use crate::log::LogTicket;
 use crate::log::MetaTicket;
 use crate::log::lane::{DiskListener, LogLane};
-use crate::sync::Bell;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Bell, Mutex, RwLock, thread_local};
 
 /// A lock held longer than this is reported with its purpose.
 const LONG_HELD: Duration = Duration::from_millis(1);
@@ -129,7 +128,7 @@ impl Shared {
         purpose: &'static str,
         decide: impl FnOnce(&mut NodeState, MonoTime, &mut Effects) -> R,
     ) -> R {
-        let outer = IN_STEP.replace(Some(purpose));
+        let outer = IN_STEP.with(|step| step.replace(Some(purpose)));
         assert!(outer.is_none(), "step {purpose:?} inside step {outer:?}");
         let mut state = self.state.write();
         // Read inside the door, so that time never runs backwards between two decisions.
@@ -146,7 +145,7 @@ impl Shared {
         self.view.publish(&state);
         drop(outbox);
         drop(state);
-        IN_STEP.set(None);
+        IN_STEP.with(|step| step.set(None));
         let answer = answer.unwrap_or_else(|panic| {
             self.bell.ring();
             resume_unwind(panic)

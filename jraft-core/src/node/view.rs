@@ -5,14 +5,14 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use jraft_spi::status::{NodeStatus, Role};
 use jraft_spi::{LogIndex, PeerId};
-use parking_lot::Mutex;
 
 use super::state::NodeState;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The newest view.
 #[derive(Debug)]
@@ -72,14 +72,16 @@ impl ViewCell {
 
     /// The state machine has applied everything up to `index`.
     pub(crate) fn set_applied(&self, index: LogIndex) {
-        self.applied.store(index.0, Ordering::Release);
+        // With a watch that is being made, one of two sees the other: it the index, or this that it is there. That takes
+        // one order of all four accesses, which weaker orderings do not give.
+        self.applied.store(index.0, Ordering::SeqCst);
         if self.watched.load(Ordering::SeqCst) {
             Self::changed(&mut self.cell.lock());
         }
     }
 
     pub(crate) fn applied(&self) -> LogIndex {
-        LogIndex(self.applied.load(Ordering::Acquire))
+        LogIndex(self.applied.load(Ordering::SeqCst))
     }
 
     pub(crate) fn status(&self) -> NodeStatus {

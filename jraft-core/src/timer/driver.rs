@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jraft_spi::env::{Clock, Env, MonoTime};
-use parking_lot::Mutex;
-use tokio::sync::Notify;
 
 use super::wheel::{Key, Wheel};
+use crate::sync::{Mutex, Notify};
 
 /// What a timer runs once, on its loop. It must only post an event: the loop waits for it.
 pub type Job = Box<dyn FnOnce() + Send>;
@@ -121,7 +120,8 @@ impl Timer {
         self.owner.0.state.lock().pending()
     }
 
-    /// Ends the timer and drops what still waits. Returns how many jobs never ran; none starts after this.
+    /// Ends the timer and drops what still waits. Returns how many jobs never ran; none starts after this, but one that the
+    /// loop has in hand already when another thread calls.
     ///
     /// Unlike Java's it may be called by a job, since no thread has to be waited for.
     pub fn stop(&self) -> usize {

@@ -4,9 +4,8 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use super::driver::{Timeout, Timer, TimerError, guarded};
+use crate::sync::Mutex;
 
 /// Makes the next delay from the period, before each scheduling (Java's `adjustTimeout`).
 ///

@@ -117,6 +117,9 @@ const OWNERS: &[(&str, &str, &[&str])] = &[
         "jraft-core/src/node/",
         &["jraft-core/src/node/shared.rs", "jraft-core/src/node/manager.rs"],
     ),
+    // The locks, which panic in a simulation instead of waiting, and what explores schedules of threads.
+    ("parking_lot", "jraft-core/src/", &["jraft-core/src/sync/"]),
+    ("shuttle", "jraft-core/src/", &["jraft-core/src/sync/"]),
     // The disk's owner, the state machine's owner.
     ("LogStorage", "jraft-core/src/", &["jraft-core/src/log/lane.rs", "jraft-core/src/memory/"]),
     ("RaftMetaStorage", "jraft-core/src/node/", &["jraft-core/src/node/lifecycle.rs"]),
@@ -299,6 +302,9 @@ fn things_are_named_by_their_owners_only() {
     assert_finds(2, "jraft-core/src/fsm/room.rs", planted, things_have_owners);
     assert_finds(1, "jraft-core/src/log/lane.rs", planted, things_have_owners);
     assert_finds(0, "jraft-core/src/fsm/room.rs", "// NodeState", things_have_owners);
+    let planted = "use parking_lot::Mutex;";
+    assert_finds(1, "jraft-core/src/timer/driver.rs", planted, things_have_owners);
+    assert_finds(0, "jraft-core/src/sync/mod.rs", planted, things_have_owners);
 }
 
 #[test]

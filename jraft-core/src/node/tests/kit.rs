@@ -15,7 +15,6 @@ use jraft_spi::storage::ReadLimit;
 use jraft_spi::{
     Configuration, LogEntry, LogId, LogIndex, NodeId, NodeOptions, PeerId, Status, Term,
 };
-use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::disk::{Disk, Image};
@@ -26,6 +25,7 @@ use crate::fsm::FsmNotice;
 use crate::log::EntrySlice;
 use crate::node::effect::{Effect, LogWrite, ReplyTo, Sent, TimerAction, TimerKind};
 use crate::node::state::{Effects, NodeState, Opened};
+use crate::sync::Mutex;
 
 /// A request that a node has not answered yet.
 pub(super) struct Call {

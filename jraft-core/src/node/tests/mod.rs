@@ -26,5 +26,7 @@ mod leading;
 mod net;
 mod promises;
 mod random;
+#[cfg(feature = "shuttle")]
+mod threads;
 mod truth;
 mod votes;

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jraft_spi::env::{Clock, MonoTime};
-use parking_lot::Mutex;
 
 use super::kit::World;
+use crate::sync::Mutex;
 use crate::timer::{Timer, TimerError};
 
 /// When which jobs ran.

@@ -9,8 +9,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, SystemTime};
 
 use jraft_spi::env::{BoxFuture, Clock, Env, MonoTime, Place, SeededRng, Spawner, TaskHandle};
-use parking_lot::Mutex;
 
+use crate::sync::Mutex;
 use crate::timer::{Timer, TimerConfig};
 
 /// One loop and its time.

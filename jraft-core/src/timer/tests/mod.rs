@@ -6,4 +6,6 @@
 mod driver;
 mod kit;
 mod repeated;
+#[cfg(feature = "shuttle")]
+mod threads;
 mod wheel;

@@ -6,9 +6,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use jraft_spi::env::{Rng, SeededRng};
-use parking_lot::Mutex;
 
 use super::kit::World;
+use crate::sync::Mutex;
 use crate::timer::{Adjust, RepeatedTimer, Timer, random_in};
 
 /// A repeated timer of 50 ms that counts its calls.

@@ -1,33 +1,9 @@
-//! The few things that threads outside a loop may touch: a bell with one flag, and the queue of a lane.
+//! `LaneQueue`: work for a lane, from anywhere, in order.
 
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Waker};
 
-use parking_lot::Mutex;
-use tokio::sync::Notify;
-
-/// Wakes one task, at most once per drain however many ring.
-#[derive(Debug, Default)]
-pub(crate) struct Bell {
-    rung: AtomicBool,
-    notify: Notify,
-}
-
-impl Bell {
-    /// Wakes the listener, unless somebody has already done so since it last looked.
-    pub(crate) fn ring(&self) {
-        if !self.rung.swap(true, Ordering::SeqCst) {
-            self.notify.notify_one();
-        }
-    }
-
-    /// Resolves when rung. What is left afterwards rings again: look at everything after this returns.
-    pub(crate) async fn heard(&self) {
-        self.notify.notified().await;
-        self.rung.store(false, Ordering::SeqCst);
-    }
-}
+use super::Mutex;
 
 /// Work for a lane: pushed from anywhere, taken all at once, in order.
 ///
@@ -93,13 +69,6 @@ impl<T> LaneQueue<T> {
             waker.wake();
         }
     }
-}
-
-/// What a panic said.
-pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a text".to_owned())
 }
 
 #[cfg(test)]

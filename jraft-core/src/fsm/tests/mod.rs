@@ -1,0 +1,3 @@
+//! The lane of a state machine under many schedules of threads.
+
+mod threads;
