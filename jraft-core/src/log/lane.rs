@@ -11,7 +11,7 @@ use jraft_spi::storage::{
     Durable, LogEngine, LogReader, LogStorage, OpenedLog, RaftMeta, RaftMetaStorage, Recovered,
     StorageError,
 };
-use jraft_spi::{GroupId, LogIndex};
+use jraft_spi::{GroupId, LogIndex, sim_point};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -212,6 +212,7 @@ impl Worker {
             Command::CloseGroup { slot, closed } => {
                 self.sync();
                 self.groups.remove(&slot);
+                sim_point!("group closed");
                 let _ = closed.send(());
             }
         }
@@ -225,6 +226,7 @@ impl Worker {
         let OpenedLog { storage, reader, recovered, .. } = self.engine.open(&open.group)?;
         let mut meta_storage = open.meta;
         let meta = meta_storage.load()?;
+        sim_point!("group opened");
         let slot = self.next_slot;
         self.next_slot += 1;
         let group =
@@ -239,6 +241,7 @@ impl Worker {
         };
         let mut bytes = 0;
         for op in ops {
+            sim_point!("before log write");
             let result = match op {
                 LogOp::Append(slice) => {
                     bytes += slice.entries().iter().map(|entry| entry.data.len()).sum::<usize>();
@@ -251,6 +254,7 @@ impl Worker {
                 return 0;
             }
         }
+        sim_point!("after log write");
         if group.sync {
             group.written = Some(ticket);
         } else if let Some(listener) = &group.listener {
@@ -268,6 +272,7 @@ impl Worker {
         if told.is_empty() || self.failed.is_some() {
             return;
         }
+        sim_point!("before log sync");
         let failed = Arc::new(Mutex::new(None));
         let seen = Arc::clone(&failed);
         self.engine.sync(Durable::new(move |result| {
@@ -276,6 +281,7 @@ impl Worker {
             }
             *seen.lock() = result.err();
         }));
+        sim_point!("after log sync");
         self.lane.syncs.store(self.engine.syncs(), Ordering::Relaxed);
         let error = failed.lock().take();
         if let Some(error) = error {
@@ -287,6 +293,7 @@ impl Worker {
         let Some(group) = self.groups.get_mut(&slot) else { return };
         let Some(listener) = group.listener.clone() else { return };
         let saves = Arc::clone(&self.lane.meta_saves);
+        sim_point!("before meta save");
         group.meta.save(
             meta,
             Durable::new(move |result| {
@@ -294,6 +301,7 @@ impl Worker {
                 listener.meta_durable(ticket, result);
             }),
         );
+        sim_point!("after meta save");
     }
 
     /// All groups of the engine fail together: nobody can say what is on the disk.

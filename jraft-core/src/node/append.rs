@@ -3,7 +3,7 @@
 use jraft_spi::env::MonoTime;
 use jraft_spi::message::{AppendEntriesRequest, AppendEntriesResponse, AppendKind, RaftResponse};
 use jraft_spi::status::Role;
-use jraft_spi::{LogEntry, LogIndex, RaftError, Status, mutant};
+use jraft_spi::{LogEntry, LogIndex, RaftError, Status, mutant, sim_point};
 
 use super::effect::{Effect, LogWrite, ReplyTo};
 use super::gate::{Accept, Promise, Tickets};
@@ -151,6 +151,7 @@ impl NodeState {
                 return fx.push(Effect::Reply { to: reply, answer: Err(status) });
             }
         }
+        sim_point!("append accepted");
         let proven = if mutant!("M10") { request.committed } else { last };
         let accept = Accept {
             term: request.term,
@@ -182,6 +183,7 @@ impl NodeState {
         if from <= last {
             self.log.truncate_suffix(from.prev());
             self.write_log(LogWrite::TruncateSuffix(from.prev()), fx);
+            sim_point!("log truncated");
         }
         if let Some(news) = entries.between(from, entries.last()) {
             self.log.append(news);

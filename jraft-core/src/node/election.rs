@@ -3,7 +3,7 @@
 use jraft_spi::env::MonoTime;
 use jraft_spi::message::{RaftRequest, RequestVoteRequest, RequestVoteResponse};
 use jraft_spi::status::Role;
-use jraft_spi::{LogId, PeerId, RaftError, Status, Term, mutant};
+use jraft_spi::{LogId, PeerId, RaftError, Status, Term, mutant, sim_point};
 
 use super::effect::{Effect, Sent, SentWhat, TimerAction, TimerKind};
 use super::gate::{Promise, Tickets};
@@ -124,6 +124,7 @@ impl NodeState {
         self.candidacy = Some(Candidacy { ballot: self.ballot(), own_vote });
         let canvass = Promise::Canvass { term, last_log: self.log.last() };
         let after = Tickets { meta: own_vote, ..Tickets::default() };
+        sim_point!("elect self");
         self.promise(after, canvass, now, fx);
     }
 
@@ -135,6 +136,7 @@ impl NodeState {
         else {
             return;
         };
+        sim_point!("own vote counts");
         if self.role == Role::Candidate && candidacy.ballot.grant(&me) {
             self.become_leader(now, fx);
         }

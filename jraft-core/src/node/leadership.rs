@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jraft_spi::env::MonoTime;
 use jraft_spi::message::EntryBatch;
 use jraft_spi::status::Role;
-use jraft_spi::{Configuration, LogEntry, LogId, RaftError, Status, Term, mutant};
+use jraft_spi::{Configuration, LogEntry, LogId, RaftError, Status, Term, mutant, sim_point};
 
 use super::effect::{Effect, Note, TimerAction, TimerKind};
 use super::state::{Effects, NodeState};
@@ -34,6 +34,7 @@ impl NodeState {
         self.leader_start_at = Some(first);
         Self::timer(TimerKind::StepDown, TimerAction::Restart, fx);
         Self::timer(TimerKind::Heartbeat, TimerAction::Restart, fx);
+        sim_point!("become leader");
     }
 
     fn start_replicators(&mut self, now: MonoTime) {
@@ -85,6 +86,7 @@ impl NodeState {
         if !mutant!("M63") {
             self.restart_election_timer(fx);
         }
+        sim_point!("step down");
     }
 
     fn end_leadership(&mut self, why: &Status, fx: &mut Effects) {
@@ -139,6 +141,7 @@ impl NodeState {
         self.change_role(Role::Error, self.term, error.message(), fx);
         self.error = Some(error.clone());
         fx.push(Effect::Fsm(FsmNotice::Error(error.clone())));
+        sim_point!("node fails");
     }
 
     /// A decision broke an invariant: what this node believes cannot be trusted, so it ends here, without a word to its

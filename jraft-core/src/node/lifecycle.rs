@@ -8,7 +8,7 @@ use jraft_spi::env::{Env, Place};
 use jraft_spi::rpc::RaftClientService;
 use jraft_spi::status::{NodeStatus, Role};
 use jraft_spi::storage::{RaftMetaStorage, StorageError};
-use jraft_spi::{ApplyPlace, Configuration, LogIndex, NodeId, NodeOptions, Status};
+use jraft_spi::{ApplyPlace, Configuration, LogIndex, NodeId, NodeOptions, Status, sim_point};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -100,6 +100,7 @@ impl Core {
             own_threads: Arc::default(),
         };
         core.start_fsm(parts.machine, opened.reader);
+        sim_point!("node opened");
         Ok(Arc::new(core))
     }
 
@@ -142,6 +143,7 @@ impl Core {
         };
         drop(self.shared.env.on_loop("node", run));
         self.shared.step("start", NodeState::on_start);
+        sim_point!("node started");
     }
 
     /// Whether the caller is the loop or the lane of this node: it must not wait for it then.
@@ -169,20 +171,25 @@ impl Core {
         let shared = &self.shared;
         shared.entrance.close();
         shared.step("shutdown", NodeState::on_shutdown);
+        sim_point!("shutdown decided");
         let ended = self.turn_ended.lock().take();
         shared.end();
         if let Some(ended) = ended {
             // An error means that the task has ended, which is what is waited for.
             drop(ended.await);
         }
+        sim_point!("turn ended");
         shared.close();
         self.timers.destroy();
         shared.disks.lane.close_group(shared.disks.slot).await;
+        sim_point!("log closed");
         let (sender, done) = oneshot::channel();
         shared.fsm.push(FsmCommand::Shutdown(sender));
         drop(done.await);
+        sim_point!("machine stopped");
         shared.fsm.close();
         shared.step("closed", |state, _, _| state.on_closed());
+        sim_point!("node closed");
     }
 
     /// Resolves when the node takes no part any more, with the reason: OK after a shutdown.

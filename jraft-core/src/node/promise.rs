@@ -2,7 +2,7 @@
 
 use jraft_spi::env::MonoTime;
 use jraft_spi::message::{AppendEntriesResponse, RaftResponse};
-use jraft_spi::{RaftError, Status, mutant};
+use jraft_spi::{RaftError, Status, mutant, sim_point};
 
 use super::effect::Effect;
 use super::gate::{Accept, Promise, Tickets};
@@ -55,6 +55,7 @@ impl NodeState {
     /// A promise leaves, if it still fits: grants and candidacies of another term are void, a stale acceptance is a
     /// refusal.
     fn fulfil(&mut self, promise: Promise, now: MonoTime, fx: &mut Effects) {
+        sim_point!("promise leaves");
         match promise {
             Promise::Vote { term, candidate, reply } => {
                 self.release_vote(term, &candidate, reply, fx);

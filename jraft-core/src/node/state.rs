@@ -13,7 +13,7 @@ use jraft_spi::status::{LeaderChange, Role};
 use jraft_spi::storage::{RaftMeta, Recovered};
 use jraft_spi::{
     Ballot, Configuration, ConfigurationEntry, LogId, LogIndex, NodeId, NodeOptions, PeerId,
-    RaftError, Status, Term, mutant,
+    RaftError, Status, Term, mutant, sim_point,
 };
 
 use super::effect::{Effect, LogWrite, Note, ReplyTo, TimerAction, TimerKind};
@@ -329,6 +329,7 @@ impl NodeState {
 
     /// Moves the commit index and hands what became committed to the state machine.
     pub(super) fn commit(&mut self, from: LogIndex, upto: LogIndex, fx: &mut Effects) {
+        sim_point!("commit");
         let mut from = from;
         if let Some(start) = self.leader_start_at.filter(|&start| start <= upto) {
             self.leader_start_at = None;

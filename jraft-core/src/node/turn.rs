@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use jraft_spi::storage::RaftMeta;
-use jraft_spi::{LogIndex, RaftError, Status, mutant};
+use jraft_spi::{LogIndex, RaftError, Status, mutant, sim_point};
 
 use super::effect::{Effect, LogWrite, Note, Sent};
 use super::reader::ReadLane;
@@ -85,7 +85,11 @@ impl Turn {
         let mut effects = std::mem::take(&mut self.effects);
         self.shared.take_outbox(&mut effects);
         for effect in effects.drain(..) {
+            #[cfg(feature = "sim")]
+            let (before, after) = effect.points();
+            sim_point!(before);
             self.carry_out(effect);
+            sim_point!(after);
         }
         self.effects = effects;
         self.flush();

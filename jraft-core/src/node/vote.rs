@@ -5,7 +5,7 @@ use jraft_spi::message::{
     RaftResponse, RequestVoteRequest, RequestVoteResponse, TimeoutNowRequest, TimeoutNowResponse,
 };
 use jraft_spi::status::Role;
-use jraft_spi::{PeerId, RaftError, Status, Term, mutant};
+use jraft_spi::{PeerId, RaftError, Status, Term, mutant, sim_point};
 
 use super::effect::{Effect, Note, ReplyTo, TimerAction, TimerKind};
 use super::gate::{Promise, Tickets};
@@ -77,6 +77,7 @@ impl NodeState {
             let text = format!("votes for {} in term {}", request.server, self.term);
             fx.push(Effect::Note(Note::Info(text)));
         }
+        sim_point!("vote decided");
         if !log_ok || self.voted_for.as_ref() != Some(&request.server) {
             return self.answer_vote(reply, false, fx);
         }
