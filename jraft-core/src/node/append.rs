@@ -118,7 +118,7 @@ impl NodeState {
         now: MonoTime,
         fx: &mut Effects,
     ) {
-        let proven = if mutant!("M61") { request.committed } else { request.prev.index };
+        let proven = if mutant!("M10") { request.committed } else { request.prev.index };
         let accept = Accept {
             term: request.term,
             commit: request.committed.min(proven),
