@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use jraft_spi::{Configuration, ConfigurationEntry, LogIndex, PeerId, Term};
+use jraft_spi::{Configuration, ConfigurationEntry, LogIndex, PeerId, Term, mutant};
 
 /// Why an acknowledgement or a commit index was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -90,7 +90,8 @@ impl BallotBox {
         last: LogIndex,
         peer: &PeerId,
     ) -> Result<Option<LogIndex>, BallotError> {
-        if self.pending == LogIndex::ZERO || term != self.term || last < self.pending {
+        let is_old = term != self.term && !mutant!("M17");
+        if self.pending == LogIndex::ZERO || is_old || last < self.pending {
             return Ok(None);
         }
         let end = self.ranges.back().map_or(LogIndex::ZERO, |range| range.last);
@@ -138,7 +139,8 @@ impl BallotBox {
         if peers.is_empty() {
             return LogIndex::ZERO;
         }
-        let place = peers.len() - conf.quorum();
+        let too_few = usize::from(mutant!("M6") && peers.len() > 1);
+        let place = peers.len() - conf.quorum() + too_few;
         if peers.len() <= known.len() {
             let known = &mut known[..peers.len()];
             known.iter_mut().zip(peers).for_each(|(slot, peer)| *slot = of(peer));

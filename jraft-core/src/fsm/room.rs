@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use jraft_spi::storage::{LogReader, ReadLimit};
-use jraft_spi::{ConfigurationEntry, EntryType, LogEntry, LogIndex, RaftError, Status};
+use jraft_spi::{ConfigurationEntry, EntryType, LogEntry, LogIndex, RaftError, Status, sim_point};
 
 use super::entries::{Entries, Slot};
 use super::machine::StateMachine;
@@ -184,7 +184,9 @@ impl FsmRoom {
         };
         let mut entries = Entries::new(run, &mut slots, &mut publish);
         let machine = &mut self.machine;
+        sim_point!("before batch");
         let result = catch_unwind(AssertUnwindSafe(|| machine.on_apply(&mut entries)));
+        sim_point!("after batch");
         let (handed_out, left) = (entries.handed_out(), entries.len());
         let handed_out = handed_out.map_or(before, |id| id.index);
         let failure = match result {
@@ -225,9 +227,11 @@ impl FsmRoom {
     fn publish(&mut self, index: LogIndex) {
         self.applied = index;
         self.host.applied(index);
+        sim_point!("applied published");
     }
 
     fn end(&self, done: Done, outcome: Outcome) {
+        sim_point!("before closure");
         self.guard(|| done.run(outcome));
     }
 
@@ -276,6 +280,7 @@ impl FsmRoom {
                 return;
             }
             for call in first.remove() {
+                sim_point!("before waiter");
                 let result = result.clone();
                 self.guard(|| call(result));
             }

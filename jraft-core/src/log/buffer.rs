@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use jraft_spi::message::EntryBatch;
-use jraft_spi::{LogEntry, LogIndex};
+use jraft_spi::{LogEntry, LogIndex, mutant};
 
 /// A run of entries inside a shared batch.
 #[derive(Clone, Debug)]
@@ -97,7 +97,9 @@ impl LogBuffer {
 
     /// Forgets everything after `last_kept`.
     pub(crate) fn truncate_suffix(&mut self, last_kept: LogIndex) {
-        self.cut = None;
+        if !mutant!("M65") {
+            self.cut = None;
+        }
         while self.slices.back().is_some_and(|(slice, _)| slice.last() > last_kept) {
             let Some((slice, bytes)) = self.slices.pop_back() else { return };
             self.bytes -= bytes;

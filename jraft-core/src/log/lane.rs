@@ -11,7 +11,7 @@ use jraft_spi::storage::{
     Durable, LogEngine, LogReader, LogStorage, OpenedLog, RaftMeta, RaftMetaStorage, Recovered,
     StorageError,
 };
-use jraft_spi::{GroupId, LogIndex};
+use jraft_spi::{GroupId, LogIndex, sim_point};
 use tokio::sync::oneshot;
 
 use super::{EntrySlice, LogTicket, MetaTicket};
@@ -98,7 +98,8 @@ impl LogLane {
             engine,
             groups: BTreeMap::new(),
             next_slot: 0,
-            failed: None,
+            failed: Arc::default(),
+            told: false,
             _running: running,
         };
         drop(env.spawn.spawn("log", &place, Box::pin(worker.run())));
@@ -174,8 +175,10 @@ struct Worker {
     engine: Box<dyn LogEngine>,
     groups: BTreeMap<u64, Group>,
     next_slot: u64,
-    /// After any error the engine is only closed.
-    failed: Option<StorageError>,
+    /// After any error the engine is only closed. A sync may end, and fail, long after it was asked for.
+    failed: Arc<Mutex<Option<StorageError>>>,
+    /// Whether the groups know.
+    told: bool,
     /// The last field: dropped when everything else is closed.
     _running: oneshot::Sender<()>,
 }
@@ -211,6 +214,7 @@ impl Worker {
             Command::CloseGroup { slot, closed } => {
                 self.sync();
                 self.groups.remove(&slot);
+                sim_point!("group closed");
                 let _ = closed.send(());
             }
         }
@@ -218,12 +222,13 @@ impl Worker {
     }
 
     fn open(&mut self, open: OpenGroup) -> Result<OpenedGroup, StorageError> {
-        if let Some(failed) = &self.failed {
-            return Err(failed.clone());
+        if let Some(failed) = self.failed.lock().clone() {
+            return Err(failed);
         }
         let OpenedLog { storage, reader, recovered, .. } = self.engine.open(&open.group)?;
         let mut meta_storage = open.meta;
         let meta = meta_storage.load()?;
+        sim_point!("group opened");
         let slot = self.next_slot;
         self.next_slot += 1;
         let group =
@@ -233,11 +238,13 @@ impl Worker {
     }
 
     fn write(&mut self, slot: u64, ops: &[LogOp], ticket: LogTicket) -> usize {
-        let Some(group) = self.groups.get_mut(&slot).filter(|_| self.failed.is_none()) else {
+        if self.has_failed() {
             return 0;
-        };
+        }
+        let Some(group) = self.groups.get_mut(&slot) else { return 0 };
         let mut bytes = 0;
         for op in ops {
+            sim_point!("before log write");
             let result = match op {
                 LogOp::Append(slice) => {
                     bytes += slice.entries().iter().map(|entry| entry.data.len()).sum::<usize>();
@@ -246,10 +253,12 @@ impl Worker {
                 LogOp::TruncateSuffix(last_kept) => group.storage.truncate_suffix(*last_kept),
             };
             if let Err(error) = result {
-                self.fail(&error);
+                self.failed.lock().get_or_insert(error);
+                self.has_failed();
                 return 0;
             }
         }
+        sim_point!("after log write");
         if group.sync {
             group.written = Some(ticket);
         } else if let Some(listener) = &group.listener {
@@ -264,28 +273,29 @@ impl Worker {
             .filter_map(|group| group.written.take().zip(group.listener.clone()))
             .map(|(ticket, listener)| (listener, ticket))
             .collect();
-        if told.is_empty() || self.failed.is_some() {
+        if told.is_empty() || self.has_failed() {
             return;
         }
-        let failed = Arc::new(Mutex::new(None));
-        let seen = Arc::clone(&failed);
+        sim_point!("before log sync");
+        let failed = Arc::clone(&self.failed);
         self.engine.sync(Durable::new(move |result| {
             for (listener, ticket) in told {
                 listener.log_durable(ticket, result.clone());
             }
-            *seen.lock() = result.err();
+            if let Err(error) = result {
+                failed.lock().get_or_insert(error);
+            }
         }));
+        sim_point!("after log sync");
         self.lane.syncs.store(self.engine.syncs(), Ordering::Relaxed);
-        let error = failed.lock().take();
-        if let Some(error) = error {
-            self.fail(&error);
-        }
+        self.has_failed();
     }
 
     fn save_meta(&mut self, slot: u64, meta: &RaftMeta, ticket: MetaTicket) {
         let Some(group) = self.groups.get_mut(&slot) else { return };
         let Some(listener) = group.listener.clone() else { return };
         let saves = Arc::clone(&self.lane.meta_saves);
+        sim_point!("before meta save");
         group.meta.save(
             meta,
             Durable::new(move |result| {
@@ -293,18 +303,17 @@ impl Worker {
                 listener.meta_durable(ticket, result);
             }),
         );
+        sim_point!("after meta save");
     }
 
-    /// All groups of the engine fail together: nobody can say what is on the disk.
-    fn fail(&mut self, error: &StorageError) {
-        if self.failed.is_some() {
-            return;
-        }
-        self.failed = Some(error.clone());
-        for group in self.groups.values() {
-            if let Some(listener) = &group.listener {
+    /// All groups of the engine fail together, and all are told once: nobody can say what is on the disk.
+    fn has_failed(&mut self) -> bool {
+        let Some(error) = self.failed.lock().clone() else { return false };
+        if !std::mem::replace(&mut self.told, true) {
+            for listener in self.groups.values().filter_map(|group| group.listener.as_ref()) {
                 listener.log_durable(LogTicket(0), Err(error.clone()));
             }
         }
+        true
     }
 }

@@ -3,7 +3,7 @@
 use jraft_spi::env::MonoTime;
 use jraft_spi::message::{AppendEntriesRequest, AppendEntriesResponse, AppendKind, RaftResponse};
 use jraft_spi::status::Role;
-use jraft_spi::{LogEntry, LogIndex, RaftError, Status};
+use jraft_spi::{LogEntry, LogIndex, RaftError, Status, mutant, sim_point};
 
 use super::effect::{Effect, LogWrite, ReplyTo};
 use super::gate::{Accept, Promise, Tickets};
@@ -53,17 +53,22 @@ impl NodeState {
         if request.term < self.term {
             return self.answer_append(reply, false, None, fx);
         }
+        let raises = request.term > self.term;
         if !self.obey(request, now, fx) {
             return self.answer_append(reply, false, None, fx);
         }
         self.last_leader_contact = now;
-        if self.log.term_of(request.prev.index) != Some(request.prev.term) {
+        let before = self.log.term_of(request.prev.index);
+        if before != Some(request.prev.term) && !(mutant!("M9") && before.is_some()) {
             let last = self.log.last().index;
             return self.answer_append(reply, false, Some(last), fx);
         }
+        let after = if mutant!("M41") && !raises { Tickets::default() } else { self.tickets() };
         match request.kind {
-            AppendKind::Heartbeat | AppendKind::Probe => self.accept_empty(request, reply, now, fx),
-            AppendKind::Entries => self.accept_entries(request, reply, now, fx),
+            AppendKind::Heartbeat | AppendKind::Probe => {
+                self.accept_empty(request, after, reply, now, fx);
+            }
+            AppendKind::Entries => self.accept_entries(request, after, reply, now, fx),
         }
     }
 
@@ -108,22 +113,25 @@ impl NodeState {
     fn accept_empty(
         &mut self,
         request: &AppendEntriesRequest,
+        after: Tickets,
         reply: ReplyTo,
         now: MonoTime,
         fx: &mut Effects,
     ) {
+        let proven = if mutant!("M10") { request.committed } else { request.prev.index };
         let accept = Accept {
             term: request.term,
-            commit: request.committed.min(request.prev.index),
+            commit: request.committed.min(proven),
             last_log_index: Some(self.log.last().index),
             reply,
         };
-        self.promise(self.tickets(), Promise::Accept(accept), now, fx);
+        self.promise(after, Promise::Accept(accept), now, fx);
     }
 
     fn accept_entries(
         &mut self,
         request: &AppendEntriesRequest,
+        after: Tickets,
         reply: ReplyTo,
         now: MonoTime,
         fx: &mut Effects,
@@ -133,7 +141,7 @@ impl NodeState {
             return Self::refuse(reply, RaftError::EBUSY, text, fx);
         }
         let entries = EntrySlice::whole(request.entries.clone());
-        let last = entries.last();
+        let (last, written) = (entries.last(), self.gate.log_ticket());
         match self.take_entries(&entries, fx) {
             Taken::Yes => {}
             Taken::Contradiction(index) => {
@@ -143,34 +151,39 @@ impl NodeState {
                 return fx.push(Effect::Reply { to: reply, answer: Err(status) });
             }
         }
+        sim_point!("append accepted");
+        let proven = if mutant!("M10") { request.committed } else { last };
         let accept = Accept {
             term: request.term,
-            commit: request.committed.min(last),
+            commit: request.committed.min(proven),
             last_log_index: None,
             reply,
         };
         // Also for entries that were there already: the original may still be on its way to the disk.
-        let after = Tickets { log: self.gate.log_ticket(), ..self.tickets() };
-        self.promise(after, Promise::Accept(accept), now, fx);
+        let known = mutant!("M44") && self.gate.log_ticket() == written;
+        let log = if known || mutant!("M7") { after.log } else { self.gate.log_ticket() };
+        self.promise(Tickets { log, ..after }, Promise::Accept(accept), now, fx);
     }
 
     /// Drops what is there, truncates what contradicts it, appends the rest.
     fn take_entries(&mut self, entries: &EntrySlice, fx: &mut Effects) -> Taken {
-        let last = self.log.last().index;
+        let (last, committed) = (self.log.last().index, self.committed());
         let differs = |entry: &&LogEntry| {
             let known = self.log.term_of(entry.id.index);
             // What was compacted was committed, and is therefore the same.
             entry.id.index >= self.log.first() && known != Some(entry.id.term)
+                || mutant!("M8") && entry.id.index > committed
         };
         let Some(from) = entries.entries().iter().find(differs).map(|entry| entry.id.index) else {
             return Taken::Yes;
         };
-        if from <= self.committed() {
+        if from <= committed {
             return Taken::Contradiction(from);
         }
         if from <= last {
             self.log.truncate_suffix(from.prev());
             self.write_log(LogWrite::TruncateSuffix(from.prev()), fx);
+            sim_point!("log truncated");
         }
         if let Some(news) = entries.between(from, entries.last()) {
             self.log.append(news);

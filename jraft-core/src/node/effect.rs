@@ -47,6 +47,27 @@ pub(crate) enum Effect {
     Note(Note),
 }
 
+impl Effect {
+    /// The points before and after it.
+    #[cfg(feature = "sim")]
+    pub(crate) const fn points(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::PersistMeta { .. } => ("before persist meta", "after persist meta"),
+            Self::WriteLog { .. } => ("before write log", "after write log"),
+            Self::ReadLog { .. } => ("before read log", "after read log"),
+            Self::Send { .. } => ("before send", "after send"),
+            Self::Reply { .. } => ("before reply", "after reply"),
+            Self::Commit { .. } => ("before commit", "after commit"),
+            Self::Fsm(_) => ("before notice", "after notice"),
+            Self::Accepted { .. } => ("before accepted", "after accepted"),
+            Self::Refused { .. } => ("before refused", "after refused"),
+            Self::GiveUpPending { .. } => ("before give up", "after give up"),
+            Self::Timer(..) => ("before timer", "after timer"),
+            Self::Note(_) => ("before note", "after note"),
+        }
+    }
+}
+
 /// A change of the log on disk.
 #[derive(Debug)]
 pub(crate) enum LogWrite {

@@ -3,7 +3,7 @@
 use jraft_spi::env::MonoTime;
 use jraft_spi::message::{RaftRequest, RequestVoteRequest, RequestVoteResponse};
 use jraft_spi::status::Role;
-use jraft_spi::{LogId, PeerId, RaftError, Status, Term};
+use jraft_spi::{LogId, PeerId, RaftError, Status, Term, mutant, sim_point};
 
 use super::effect::{Effect, Sent, SentWhat, TimerAction, TimerKind};
 use super::gate::{Promise, Tickets};
@@ -114,7 +114,9 @@ impl NodeState {
         );
         self.forget_leader(&lost, fx);
         self.pre_vote = None;
-        let term = self.term.next();
+        let just_started = self.tickets() == Tickets::default();
+        let again = mutant!("M47") && just_started && self.voted_for.as_ref() == Some(self.me());
+        let term = if again { self.term } else { self.term.next() };
         self.change_role(Role::Candidate, term, why, fx);
         self.set_term_and_vote(term, Some(self.me().clone()));
         Self::timer(TimerKind::Vote, TimerAction::Restart, fx);
@@ -122,6 +124,7 @@ impl NodeState {
         self.candidacy = Some(Candidacy { ballot: self.ballot(), own_vote });
         let canvass = Promise::Canvass { term, last_log: self.log.last() };
         let after = Tickets { meta: own_vote, ..Tickets::default() };
+        sim_point!("elect self");
         self.promise(after, canvass, now, fx);
     }
 
@@ -133,6 +136,7 @@ impl NodeState {
         else {
             return;
         };
+        sim_point!("own vote counts");
         if self.role == Role::Candidate && candidacy.ballot.grant(&me) {
             self.become_leader(now, fx);
         }
@@ -162,7 +166,8 @@ impl NodeState {
         now: MonoTime,
         fx: &mut Effects,
     ) {
-        if self.role != Role::Candidate || sent.term != self.term {
+        let is_old = sent.term != self.term && !mutant!("M14");
+        if self.role != Role::Candidate || is_old {
             return;
         }
         if answer.term > self.term {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jraft_spi::env::MonoTime;
 use jraft_spi::message::EntryBatch;
 use jraft_spi::status::Role;
-use jraft_spi::{Configuration, LogEntry, LogId, RaftError, Status, Term};
+use jraft_spi::{Configuration, LogEntry, LogId, RaftError, Status, Term, mutant, sim_point};
 
 use super::effect::{Effect, Note, TimerAction, TimerKind};
 use super::state::{Effects, NodeState};
@@ -23,8 +23,9 @@ impl NodeState {
         self.change_role(Role::Leader, self.term, "a majority voted for it", fx);
         self.start_replicators(now);
         let first = self.log.last().index.next();
+        let pending = if mutant!("M5") { self.committed().next() } else { first };
         assert!(
-            self.ballot_box.reset_pending_index(self.term, first),
+            self.ballot_box.reset_pending_index(self.term, pending),
             "a new leader counts from the end of its log"
         );
         let conf = self.conf.to_peers();
@@ -33,6 +34,7 @@ impl NodeState {
         self.leader_start_at = Some(first);
         Self::timer(TimerKind::StepDown, TimerAction::Restart, fx);
         Self::timer(TimerKind::Heartbeat, TimerAction::Restart, fx);
+        sim_point!("become leader");
     }
 
     fn start_replicators(&mut self, now: MonoTime) {
@@ -81,7 +83,10 @@ impl NodeState {
         if term > self.term {
             self.set_term_and_vote(term, None);
         }
-        self.restart_election_timer(fx);
+        if !mutant!("M63") {
+            self.restart_election_timer(fx);
+        }
+        sim_point!("step down");
     }
 
     fn end_leadership(&mut self, why: &Status, fx: &mut Effects) {
@@ -92,7 +97,9 @@ impl NodeState {
         self.ballot_box.clear_pending();
         self.leader_start_at = None;
         let status = Status::new(RaftError::EPERM, "Leader stepped down");
-        fx.push(Effect::GiveUpPending { status });
+        if !mutant!("M60") {
+            fx.push(Effect::GiveUpPending { status });
+        }
         if self.role == Role::Leader {
             fx.push(Effect::Fsm(FsmNotice::LeaderStop(why.clone())));
         }
@@ -134,6 +141,7 @@ impl NodeState {
         self.change_role(Role::Error, self.term, error.message(), fx);
         self.error = Some(error.clone());
         fx.push(Effect::Fsm(FsmNotice::Error(error.clone())));
+        sim_point!("node fails");
     }
 
     /// A decision broke an invariant: what this node believes cannot be trusted, so it ends here, without a word to its

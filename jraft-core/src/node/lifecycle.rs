@@ -6,7 +6,7 @@ use jraft_spi::env::{Env, Place};
 use jraft_spi::rpc::RaftClientService;
 use jraft_spi::status::{NodeStatus, Role};
 use jraft_spi::storage::{RaftMetaStorage, StorageError};
-use jraft_spi::{ApplyPlace, Configuration, LogIndex, NodeId, NodeOptions, Status};
+use jraft_spi::{ApplyPlace, Configuration, LogIndex, NodeId, NodeOptions, Status, sim_point};
 use tokio::sync::oneshot;
 
 use super::reader::ReadLane;
@@ -108,6 +108,7 @@ impl Core {
             own_threads: Arc::default(),
         };
         core.start_fsm(parts.machine, opened.reader);
+        sim_point!("node opened");
         Ok(Arc::new(core))
     }
 
@@ -155,6 +156,7 @@ impl Core {
         };
         drop(self.shared.env.on_loop("node", run));
         self.shared.step("start", NodeState::on_start);
+        sim_point!("node started");
     }
 
     /// Whether the caller is the loop or the lane of this node: it must not wait for it then.
@@ -183,6 +185,7 @@ impl Core {
         shared.entrance.close();
         let turn = std::mem::replace(&mut *self.turn.lock(), TurnPlace::Gone);
         shared.step("shutdown", NodeState::on_shutdown);
+        sim_point!("shutdown decided");
         shared.end();
         match turn {
             // It never started. Its only turn tells those whose tasks were taken in nevertheless.
@@ -191,14 +194,18 @@ impl Core {
             TurnPlace::Loop(ended) => drop(ended.await),
             TurnPlace::Gone => {}
         }
+        sim_point!("turn ended");
         shared.close();
         self.timers.destroy();
         shared.disks.lane.close_group(shared.disks.slot).await;
+        sim_point!("log closed");
         let (sender, done) = oneshot::channel();
         shared.fsm.push(FsmCommand::Shutdown(sender));
         drop(done.await);
+        sim_point!("machine stopped");
         shared.fsm.close();
         shared.step("closed", |state, _, _| state.on_closed());
+        sim_point!("node closed");
     }
 
     /// Resolves when the node takes no part any more, with the reason: OK after a shutdown.

@@ -2,7 +2,7 @@
 
 use jraft_spi::env::MonoTime;
 use jraft_spi::message::{AppendEntriesResponse, RaftResponse};
-use jraft_spi::{RaftError, Status};
+use jraft_spi::{RaftError, Status, mutant, sim_point};
 
 use super::effect::Effect;
 use super::gate::{Accept, Promise, Tickets};
@@ -19,7 +19,8 @@ impl NodeState {
         now: MonoTime,
         fx: &mut Effects,
     ) {
-        if self.gate.is_durable(after) {
+        let early = mutant!("M1") && !matches!(promise, Promise::Accept(_));
+        if early || self.gate.is_durable(after) {
             return self.fulfil(promise, now, fx);
         }
         if let Some(oldest) = self.gate.hold(after, promise) {
@@ -41,10 +42,7 @@ impl NodeState {
             return;
         }
         self.log.on_durable(ticket);
-        if self.role.is_leader_like() {
-            let me = self.me().clone();
-            self.acknowledge(self.term, self.log.durable(), &me, now, fx);
-        }
+        self.acknowledge_own(self.log.durable(), now, fx);
         self.release(now, fx);
     }
 
@@ -57,6 +55,7 @@ impl NodeState {
     /// A promise leaves, if it still fits: grants and candidacies of another term are void, a stale acceptance is a
     /// refusal.
     fn fulfil(&mut self, promise: Promise, now: MonoTime, fx: &mut Effects) {
+        sim_point!("promise leaves");
         match promise {
             Promise::Vote { term, candidate, reply } => {
                 self.release_vote(term, &candidate, reply, fx);
@@ -67,12 +66,13 @@ impl NodeState {
     }
 
     fn release_accept(&mut self, accept: Accept, fx: &mut Effects) {
-        let success = self.term == accept.term && self.role.is_active();
+        let term = if mutant!("M18") { accept.term } else { self.term };
+        let success = term == accept.term && self.role.is_active();
         if success {
             self.commit_as_told(accept.commit, fx);
         }
         let last_log_index = accept.last_log_index.filter(|_| success);
-        let response = AppendEntriesResponse { term: self.term, success, last_log_index };
+        let response = AppendEntriesResponse { term, success, last_log_index };
         Self::reply(accept.reply, RaftResponse::AppendEntries(response), fx);
     }
 

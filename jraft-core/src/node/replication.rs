@@ -6,7 +6,7 @@ use jraft_spi::message::{
 };
 use jraft_spi::rpc::RpcError;
 use jraft_spi::storage::ReadLimit;
-use jraft_spi::{LogEntry, LogId, LogIndex, PeerId, RaftError, Status, Term};
+use jraft_spi::{LogEntry, LogId, LogIndex, PeerId, RaftError, Status, Term, mutant};
 
 use super::effect::{Effect, Note, Sent, SentWhat};
 use super::state::{Effects, NodeState};
@@ -17,6 +17,9 @@ impl NodeState {
     /// Ends every turn of the loop: what was appended goes to the disk, then to every peer that can take it.
     pub(crate) fn on_turn_end(&mut self, applied: LogIndex, now: MonoTime, fx: &mut Effects) {
         self.write_unwritten(fx);
+        if mutant!("M16") {
+            self.acknowledge_own(self.log.last().index, now, fx);
+        }
         let mut replicators = std::mem::take(&mut self.replicators);
         for replicator in replicators.values_mut() {
             self.pump(replicator, now, fx);
@@ -181,7 +184,8 @@ impl NodeState {
             to.end_reading();
             // The disk may still show entries that were replaced since: their truncation is on its way.
             let ours = (to.next_index().0..).zip(&entries).take_while(|&(index, entry)| {
-                entry.id.index.0 == index && self.log.term_of(entry.id.index) == Some(entry.id.term)
+                let is_ours = self.log.term_of(entry.id.index) == Some(entry.id.term);
+                entry.id.index.0 == index && (is_ours || mutant!("M46"))
             });
             let count = ours.count();
             entries.truncate(count);
@@ -264,6 +268,10 @@ impl NodeState {
             }
             _ => to.alive_at(sent.at),
         }
+        if mutant!("M45") && answer.success {
+            let theirs = answer.last_log_index.unwrap_or_default();
+            self.acknowledge(self.term, theirs.min(self.log.last().index), &sent.peer, now, fx);
+        }
     }
 
     fn on_append_answer(
@@ -274,7 +282,8 @@ impl NodeState {
         now: MonoTime,
         fx: &mut Effects,
     ) {
-        if sent.term != self.term || !self.role.is_leader_like() {
+        let is_old = sent.term != self.term && !mutant!("M17");
+        if is_old || !self.role.is_leader_like() {
             return;
         }
         // A higher term counts in an answer of any age.
@@ -283,7 +292,8 @@ impl NodeState {
         {
             return;
         }
-        let current = |to: &&mut Replicator| to.version() == version && to.awaits(seq);
+        let current =
+            |to: &&mut Replicator| (to.version() == version || mutant!("M17")) && to.awaits(seq);
         let (fresh, until) = (self.next_version(), now + self.timing.heartbeat);
         let Some(to) = self.replicators.get_mut(&sent.peer).filter(current) else { return };
         match answer {
@@ -321,7 +331,7 @@ impl NodeState {
     ) {
         let Some(to) = self.replicators.get_mut(&sent.peer) else { return };
         to.alive_at(sent.at);
-        if answer.term != self.term {
+        if answer.term != self.term && !mutant!("M17") {
             // An answer of a lower term: not from a peer that follows us. Ask again (L-07).
             return to.reset(fresh);
         }
@@ -335,8 +345,16 @@ impl NodeState {
         }
     }
 
+    /// This node has everything up to `last` on its disk; only leaders count that.
+    pub(super) fn acknowledge_own(&mut self, last: LogIndex, now: MonoTime, fx: &mut Effects) {
+        if self.role.is_leader_like() {
+            let me = self.me().clone();
+            self.acknowledge(self.term, last, &me, now, fx);
+        }
+    }
+
     /// `peer` has everything up to `last` on its disk.
-    pub(super) fn acknowledge(
+    fn acknowledge(
         &mut self,
         term: Term,
         last: LogIndex,

@@ -13,7 +13,7 @@ use jraft_spi::status::{LeaderChange, Role};
 use jraft_spi::storage::{RaftMeta, Recovered};
 use jraft_spi::{
     Ballot, Configuration, ConfigurationEntry, LogId, LogIndex, NodeId, NodeOptions, PeerId,
-    RaftError, Status, Term,
+    RaftError, Status, Term, mutant, sim_point,
 };
 
 use super::effect::{Effect, LogWrite, Note, ReplyTo, TimerAction, TimerKind};
@@ -219,7 +219,7 @@ impl NodeState {
     /// Term and vote change here and nowhere else. The change is saved at the end of the step, once.
     pub(super) fn set_term_and_vote(&mut self, term: Term, voted_for: Option<PeerId>) {
         assert!(term >= self.term, "a term never falls: {term} after {}", self.term);
-        let kept = self.voted_for.is_none() || self.voted_for == voted_for;
+        let kept = self.voted_for.is_none() || self.voted_for == voted_for || mutant!("M2");
         assert!(term > self.term || kept, "a vote is given once in a term");
         if !self.meta_changed {
             self.meta_changed = true;
@@ -329,6 +329,7 @@ impl NodeState {
 
     /// Moves the commit index and hands what became committed to the state machine.
     pub(super) fn commit(&mut self, from: LogIndex, upto: LogIndex, fx: &mut Effects) {
+        sim_point!("commit");
         let mut from = from;
         if let Some(start) = self.leader_start_at.filter(|&start| start <= upto) {
             self.leader_start_at = None;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use jraft_spi::storage::RaftMeta;
-use jraft_spi::{LogIndex, RaftError, Status};
+use jraft_spi::{LogIndex, RaftError, Status, mutant, sim_point};
 
 use super::effect::{Effect, LogWrite, Note, Sent};
 use super::reader::ReadLane;
@@ -85,7 +85,11 @@ impl Turn {
         let mut effects = std::mem::take(&mut self.effects);
         self.shared.take_outbox(&mut effects);
         for effect in effects.drain(..) {
+            #[cfg(feature = "sim")]
+            let (before, after) = effect.points();
+            sim_point!(before);
             self.carry_out(effect);
+            sim_point!(after);
         }
         self.effects = effects;
         self.flush();
@@ -135,7 +139,10 @@ impl Turn {
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::PersistMeta { meta, ticket } => self.meta.next = Some((meta, ticket)),
+            Effect::PersistMeta { meta, ticket } => {
+                let kept = self.meta.next.take().filter(|_| mutant!("M48"));
+                self.meta.next = Some((kept.map_or(meta, |(older, _)| older), ticket));
+            }
             Effect::WriteLog { write, ticket, after } => {
                 let op = match write {
                     LogWrite::Append(slice) => LogOp::Append(slice),
@@ -153,6 +160,9 @@ impl Turn {
             // Whoever asked may be gone; that is its business.
             Effect::Reply { to, answer } => drop(to.0.send(answer)),
             Effect::Commit { from_disk, slices, upto } => {
+                if mutant!("M39") && self.shared.ended.load(Ordering::Acquire) {
+                    self.give_up_pending(&Status::new(RaftError::ESHUTDOWN, "the node shuts down"));
+                }
                 let tasks = self.take_pending(upto);
                 self.tell(FsmCommand::Apply(ApplyRange { from_disk, slices, upto, tasks }));
             }
@@ -201,8 +211,9 @@ impl Turn {
 
     fn give_up_pending(&mut self, status: &Status) {
         let pending = std::mem::take(&mut self.pending);
+        let outcome = if mutant!("M36") { Outcome::Refused } else { Outcome::Unknown };
         for task in pending.into_iter().flat_map(|(_, tasks)| tasks) {
-            self.tell_done(task.done, Outcome::Unknown(status.clone()));
+            self.tell_done(task.done, outcome(status.clone()));
         }
     }
 
@@ -229,7 +240,9 @@ impl Turn {
             self.meta.saving = true;
             disks.lane.save_meta(disks.slot, meta, ticket);
         }
-        let ready = |&(_, _, after): &(LogOp, LogTicket, MetaTicket)| after <= self.meta_durable;
+        let ready = |&(_, _, after): &(LogOp, LogTicket, MetaTicket)| {
+            after <= self.meta_durable || mutant!("M64")
+        };
         let count = self.writes.iter().take_while(|write| ready(write)).count();
         if count == 0 {
             return;

@@ -5,10 +5,10 @@ use jraft_spi::message::{
     RaftResponse, RequestVoteRequest, RequestVoteResponse, TimeoutNowRequest, TimeoutNowResponse,
 };
 use jraft_spi::status::Role;
-use jraft_spi::{PeerId, RaftError, Status, Term};
+use jraft_spi::{PeerId, RaftError, Status, Term, mutant, sim_point};
 
 use super::effect::{Effect, Note, ReplyTo, TimerAction, TimerKind};
-use super::gate::Promise;
+use super::gate::{Promise, Tickets};
 use super::state::{Effects, NodeState};
 
 impl NodeState {
@@ -40,7 +40,14 @@ impl NodeState {
         let known = self.conf.contains(&request.server) || request.last_log > last_log;
         let led =
             self.role.is_leader_like() || (self.leader.is_some() && self.is_leader_alive(now));
-        known && !led && request.term >= self.term && request.last_log >= last_log
+        known && !led && request.term >= self.term && self.is_up_to_date(request)
+    }
+
+    /// Whether a candidate's log holds whatever ours may have committed.
+    fn is_up_to_date(&self, request: &RequestVoteRequest) -> bool {
+        let (theirs, ours) = (request.last_log, self.log.last());
+        let holds = if mutant!("M4") { theirs.index >= ours.index } else { theirs >= ours };
+        holds || mutant!("M3")
     }
 
     /// Decides on the log in memory, with no wait midway; the grant leaves when it is durable.
@@ -60,8 +67,9 @@ impl NodeState {
             self.step_down(request.term, &why, now, fx);
         }
         // Compared again on a repeat, too: 1.3.14 can ask twice in a term with a shorter log.
-        let log_ok = request.last_log >= self.log.last();
-        if log_ok && self.voted_for.is_none() {
+        let log_ok = self.is_up_to_date(request);
+        let is_open = self.voted_for.is_none();
+        if log_ok && (is_open || mutant!("M2")) {
             let why = format!("votes for {}", request.server);
             let why = Status::new(RaftError::EVOTEFORCANDIDATE, why);
             self.step_down(self.term, &why, now, fx);
@@ -69,11 +77,13 @@ impl NodeState {
             let text = format!("votes for {} in term {}", request.server, self.term);
             fx.push(Effect::Note(Note::Info(text)));
         }
+        sim_point!("vote decided");
         if !log_ok || self.voted_for.as_ref() != Some(&request.server) {
             return self.answer_vote(reply, false, fx);
         }
         let grant = Promise::Vote { term: self.term, candidate: request.server.clone(), reply };
-        self.promise(self.tickets(), grant, now, fx);
+        let after = if mutant!("M42") && !is_open { Tickets::default() } else { self.tickets() };
+        self.promise(after, grant, now, fx);
     }
 
     /// A grant may leave, if it is still one.

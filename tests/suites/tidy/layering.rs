@@ -31,6 +31,9 @@ const VALUES: &[&str] = &[
     "std::time::Duration",
     "bytes::Bytes",
     "jraft_spi::message::",
+    // Nothing but for a simulator.
+    "jraft_spi::mutant",
+    "jraft_spi::sim_point",
     "jraft_spi::status::",
     // Time comes as a value; the clock does not.
     "jraft_spi::env::MonoTime",

@@ -2,6 +2,7 @@
 
 use super::PeerId;
 use crate::conf::Configuration;
+use crate::mutant;
 
 /// Who has agreed so far.
 #[derive(Debug, Clone)]
@@ -41,7 +42,7 @@ impl Ballot {
 impl Side {
     fn new(conf: &Configuration) -> Self {
         let voters = conf.peers().iter().map(|peer| (peer.clone(), false)).collect();
-        Self { voters, missing: conf.quorum() }
+        Self { voters, missing: conf.quorum() - usize::from(mutant!("M67")) }
     }
 
     fn grant(&mut self, peer: &PeerId) {

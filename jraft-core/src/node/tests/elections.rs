@@ -91,7 +91,7 @@ fn s4_q3_s0_19_candidate_term_and_vote_change_in_one_step() {
 }
 
 #[test]
-fn s4_06_t_vote_3_no_vote_request_leaves_before_the_own_vote_is_saved() {
+pub(super) fn s4_06_t_vote_3_no_vote_request_leaves_before_the_own_vote_is_saved() {
     let mut group = Group::new(3);
     group.slow(0);
     group.pass(2000);
@@ -174,7 +174,7 @@ fn s0_09_a_late_grant_does_not_elect_after_a_refusal_of_a_higher_term() {
 }
 
 #[test]
-fn s0_10_s4_15_answers_count_for_their_term_once_and_while_standing() {
+pub(super) fn s0_10_s4_15_answers_count_for_their_term_once_and_while_standing() {
     // A grant of an older candidacy (M14).
     let (mut group, old) = candidate(3);
     group.fire(0, TimerKind::Vote);

@@ -56,7 +56,7 @@ fn an_expected_term_refuses_one_task_and_not_its_neighbours() {
 }
 
 #[test]
-fn m36_a_step_down_leaves_the_outcome_unknown() {
+pub(super) fn m36_a_step_down_leaves_the_outcome_unknown() {
     let mut group = Group::new(3);
     group.elect(0);
     group.isolate(0);

@@ -39,7 +39,7 @@ fn check(
 }
 
 #[test]
-fn entries_are_taken_where_they_fit_and_truncate_only_what_differs() {
+pub(super) fn entries_are_taken_where_they_fit_and_truncate_only_what_differs() {
     let yes = (9, true, None);
     check(&[], LogId::NONE, &[1, 1], yes, &[1, 1]);
     check(&[1, 1], at(2, 1), &[2], yes, &[1, 1, 2]);
@@ -59,7 +59,7 @@ fn entries_are_taken_where_they_fit_and_truncate_only_what_differs() {
 }
 
 #[test]
-fn s0_12_a_higher_term_is_obeyed_in_every_role() {
+pub(super) fn s0_12_a_higher_term_is_obeyed_in_every_role() {
     let leader = |group: &mut Group| group.elect(0);
     let candidate = |group: &mut Group| {
         group.act(0, |state, now, fx| state.elect_self("test", now, fx));
@@ -128,7 +128,7 @@ fn check_commit(prev: LogId, sent: &[u64], told: u64, committed: u64) {
 }
 
 #[test]
-fn the_commit_index_is_bounded_by_what_a_request_proves() {
+pub(super) fn the_commit_index_is_bounded_by_what_a_request_proves() {
     check_commit(at(4, 2), &[], 3, 3);
     check_commit(at(2, 1), &[], 4, 2);
     check_commit(LogId::NONE, &[], 4, 0);

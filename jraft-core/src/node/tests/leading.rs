@@ -41,7 +41,7 @@ fn prev_of(packet: &Packet) -> u64 {
 }
 
 #[test]
-fn m16_a_leader_counts_itself_after_its_own_sync() {
+pub(super) fn m16_a_leader_counts_itself_after_its_own_sync() {
     let mut group = Group::new(3);
     group.elect(0);
     group.slow(0);
@@ -56,7 +56,7 @@ fn m16_a_leader_counts_itself_after_its_own_sync() {
 }
 
 #[test]
-fn m5_entries_of_older_terms_are_not_committed_by_counting() {
+pub(super) fn m5_entries_of_older_terms_are_not_committed_by_counting() {
     // Figure 8: node 0 leads term 4 and brings its entry of term 2 to a majority, its own entry to nobody.
     let mut options = NodeOptions::default();
     options.raft.max_entries_size = 1;
@@ -79,7 +79,7 @@ fn m5_entries_of_older_terms_are_not_committed_by_counting() {
 }
 
 #[test]
-fn m45_probes_and_heartbeats_are_no_acknowledgement() {
+pub(super) fn m45_probes_and_heartbeats_are_no_acknowledgement() {
     // All have entry 2 of a term before; the leader's first entry is 3, on nobody else's disk.
     let mut group = group_of(vec![image(3, &[1, 2]), image(3, &[1, 2]), image(3, &[1, 2])]);
     group.pass(3000);
@@ -102,7 +102,7 @@ fn m45_probes_and_heartbeats_are_no_acknowledgement() {
 }
 
 #[test]
-fn m17_answers_to_an_older_leadership_count_for_nothing() {
+pub(super) fn m17_answers_to_an_older_leadership_count_for_nothing() {
     let mut group = Group::new(3);
     group.elect(0);
     group.propose(0, 1);
@@ -150,7 +150,7 @@ fn s0_14_a_higher_term_in_any_answer_deposes() {
 }
 
 #[test]
-fn m46_a_read_of_what_a_disk_is_about_to_forget_reaches_nobody() {
+pub(super) fn m46_a_read_of_what_a_disk_is_about_to_forget_reaches_nobody() {
     // Node 0 restarted with entries 2 and 3 of term 1 on its disk. A leader of term 2 replaces them; the disk is slow,
     // so that it still shows the old ones when node 0 becomes leader and reads entry 1 for a peer that has nothing.
     let images = vec![image(1, &[1, 1, 1]), image(1, &[]), image(1, &[1, 1])];
@@ -173,6 +173,26 @@ fn m46_a_read_of_what_a_disk_is_about_to_forget_reaches_nobody() {
     group.settle();
     let logs: Vec<_> = (0..3).map(|i| group.disk(i).durable.log.clone()).collect();
     assert!(logs[0] == logs[1] && logs[0] == logs[2] && logs[0].len() == 3);
+}
+
+#[test]
+pub(super) fn m65_a_batch_that_was_cut_is_forgotten_with_its_entries() {
+    let mut options = NodeOptions::default();
+    options.raft.max_entries_size = 2;
+    let mut group = Group::with(3, options);
+    group.elect(0);
+    // Entries 2 and 3 come apart and leave together; nobody hears of them before a leader of term 2 replaces them.
+    group.queue(0, 1);
+    group.queue(0, 1);
+    group.turn(0);
+    group.run_disks(0);
+    group.net.clear();
+    for (prev, next) in [(at(1, 1), data(2, 2)), (at(2, 2), data(3, 2))] {
+        group.append(super::asks::append((1, 0), 2, prev, &[next], 0));
+    }
+    group.elect(0);
+    assert_eq!(group.disk(1).durable.log[1..3], [data(2, 2), data(3, 2)]);
+    assert_eq!(group.disk(1).durable.log, group.disk(0).durable.log);
 }
 
 #[test]

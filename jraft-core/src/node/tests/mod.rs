@@ -3,7 +3,7 @@
 //! for the invariants I-1 to I-10, I-12 and I-13 of the group.
 //!
 //! Test names carry the identifiers of the seed lessons (S0, S4), of T-VOTE, and of the planted mutants (M) that they
-//! kill. What is shown elsewhere, or waits:
+//! kill; with the feature `sim`, `mutants` plants each and sees it killed. What is shown elsewhere, or waits:
 //!
 //! - S0-01, S0-15, S0-17, S0-20 to S0-22, S4-13, S4-14, S4-20, S4-22, S4-23: locks, threads, timers, log lines and
 //!   metrics; the door (`shared`), `timer/tests`, and tests with real processes.
@@ -13,7 +13,7 @@
 //! - M11 to M13, M21, M23, M37 (reads), M25 to M28, M32, M33 (snapshots, changes of members, transfer): features to come.
 //! - M22 and M24 for configurations that come through the log: `leading`, `following`; the change itself waits.
 //! - M29, M30, M35, M38, M43 and M20 on a real disk: `jraft-storage`; M40: `jraft-rpc`.
-//! - M39 for the queues of `Turn` and `FsmRoom`: tests of the whole node.
+//! - M34 and M39 for the lanes and the queues of `Turn` and `FsmRoom`, M48: tests of the whole node.
 //! - T-BAL: `ballot_box_tests`; T-REP with snapshots, catch-up and TimeoutNow by a leader: features to come.
 
 mod asks;
@@ -23,6 +23,8 @@ mod endings;
 mod following;
 mod kit;
 mod leading;
+#[cfg(feature = "sim")]
+mod mutants;
 mod net;
 mod promises;
 mod random;

@@ -21,7 +21,7 @@ fn follower(terms: &[u64]) -> Group {
 const YES: Option<(u64, bool, Option<u64>)> = Some((1, true, None));
 
 #[test]
-fn m7_entries_are_accepted_when_they_are_durable() {
+pub(super) fn m7_entries_are_accepted_when_they_are_durable() {
     let mut group = follower(&[]);
     let mut asked = group.append(append((1, 0), 1, LogId::NONE, &[data(1, 1)], 0));
     assert_eq!(asked.accepted(), None);
@@ -32,7 +32,7 @@ fn m7_entries_are_accepted_when_they_are_durable() {
 }
 
 #[test]
-fn m41_every_word_of_a_new_term_waits_for_the_term() {
+pub(super) fn m41_every_word_of_a_new_term_waits_for_the_term() {
     let mut group = follower(&[1]);
     let mut raising = group.heartbeat(1, 0, 4);
     let mut heartbeat = group.heartbeat(1, 0, 4);
@@ -46,7 +46,7 @@ fn m41_every_word_of_a_new_term_waits_for_the_term() {
 }
 
 #[test]
-fn m44_a_duplicate_waits_for_the_original() {
+pub(super) fn m44_a_duplicate_waits_for_the_original() {
     let mut group = follower(&[]);
     let request = append((1, 0), 1, LogId::NONE, &[data(1, 1), data(2, 1)], 0);
     let (mut original, mut again) = (group.append(request.clone()), group.append(request));
@@ -59,7 +59,7 @@ fn m44_a_duplicate_waits_for_the_original() {
 }
 
 #[test]
-fn m18_an_acceptance_of_an_older_term_becomes_a_refusal() {
+pub(super) fn m18_an_acceptance_of_an_older_term_becomes_a_refusal() {
     let mut group = follower(&[]);
     let mut old = group.append(append((1, 0), 1, LogId::NONE, &[data(1, 1)], 1));
     let mut new = group.append(append((2, 0), 3, LogId::NONE, &[data(1, 3)], 0));
@@ -95,7 +95,7 @@ fn entries_reach_the_log_behind_their_term() {
 }
 
 #[test]
-fn a_truncation_takes_back_what_writes_under_way_would_promise() {
+pub(super) fn a_truncation_takes_back_what_writes_under_way_would_promise() {
     let mut group = follower(&[1]);
     // Entries 2 and 3 are on their way when a new leader replaces them; its entries take longer.
     group.append(append((1, 0), 1, at(1, 1), &[data(2, 1), data(3, 1)], 0));

@@ -98,7 +98,7 @@ fn options(dice: &mut Dice) -> NodeOptions {
 }
 
 /// One schedule; deterministic by its seed.
-fn run(seed: u64, steps: usize) -> Stats {
+pub(super) fn run(seed: u64, steps: usize) -> Stats {
     let mut dice = Dice(SeededRng::new(seed).stream("schedule"));
     let options = options(&mut dice);
     let size = if dice.chance(70) { 3 } else { 5 };

@@ -29,7 +29,7 @@ fn check(group: &mut Group, from: usize, term: u64, last: LogId, granted: bool) 
 }
 
 #[test]
-fn s0_06_an_equal_term_is_decided_by_the_vote() {
+pub(super) fn s0_06_an_equal_term_is_decided_by_the_vote() {
     let mut group = voter(4, None, &[]);
     check(&mut group, 1, 4, LogId::NONE, true);
     check(&mut group, 1, 4, LogId::NONE, true);
@@ -42,7 +42,7 @@ fn s0_06_an_equal_term_is_decided_by_the_vote() {
 }
 
 #[test]
-fn s0_08_t_vote_7_a_shorter_log_gets_no_vote() {
+pub(super) fn s0_08_t_vote_7_a_shorter_log_gets_no_vote() {
     for (last, granted) in [
         (at(2, 2), false),
         (at(3, 2), true),
@@ -114,7 +114,7 @@ fn t_vote_1_a_vote_survives_a_restart() {
 }
 
 #[test]
-fn t_vote_4_an_own_vote_survives_a_crash_right_after_the_save() {
+pub(super) fn t_vote_4_an_own_vote_survives_a_crash_right_after_the_save() {
     let mut group = voter(1, None, &[]);
     group.slow(0);
     group.act(0, |state, now, fx| state.elect_self("test", now, fx));
@@ -129,7 +129,7 @@ fn t_vote_4_an_own_vote_survives_a_crash_right_after_the_save() {
 }
 
 #[test]
-fn t_vote_5_s4_12_a_repeat_waits_for_the_first_save() {
+pub(super) fn t_vote_5_s4_12_a_repeat_waits_for_the_first_save() {
     let mut group = voter(1, None, &[]);
     group.slow(0);
     let mut first = group.vote(1, 0, 2, LogId::NONE);
