@@ -7,10 +7,15 @@
 //! operations of a key, unique values, many keys.
 
 mod events;
+mod register;
 mod search;
 mod story;
+mod unique;
+mod zones;
 
 use std::fmt::Debug;
+
+pub use register::{Register, RegisterAnswer, RegisterCall, check_registers};
 
 /// An object without concurrency: what it answers, and what becomes of it.
 pub trait Model {
