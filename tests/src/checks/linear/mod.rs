@@ -6,6 +6,7 @@
 //! exponential in the operations that overlap, so keep histories within what was measured: at most 8 clients and 2,000
 //! operations of a key, unique values, many keys.
 
+mod counter;
 mod events;
 mod register;
 mod search;
@@ -15,6 +16,7 @@ mod zones;
 
 use std::fmt::Debug;
 
+pub use counter::{Counter, CounterCall, check_counter};
 pub use register::{Register, RegisterAnswer, RegisterCall, check_registers};
 
 /// An object without concurrency: what it answers, and what becomes of it.
