@@ -11,6 +11,8 @@ mod events;
 mod register;
 mod search;
 mod story;
+#[cfg(test)]
+mod tests;
 mod unique;
 mod zones;
 
