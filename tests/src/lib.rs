@@ -1,6 +1,7 @@
 //! The kit of the suites: three nodes in this process over TCP, raw connections to them, programs as processes.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+pub mod checks;
 pub mod programs;
 pub mod trio;
 pub mod wire;

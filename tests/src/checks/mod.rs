@@ -1,0 +1,3 @@
+//! What is checked after a run, from what clients and nodes have seen.
+
+pub mod linear;
