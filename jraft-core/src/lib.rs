@@ -58,6 +58,9 @@ pub use jraft_spi::{
 };
 pub use jraft_spi::{env, message, rpc, storage};
 
+#[cfg(feature = "sim")]
+pub use jraft_spi::sim;
+
 #[cfg(feature = "app")]
 pub use app::{App, AppHandle, AppProposal, ReadError};
 pub use assemble::{

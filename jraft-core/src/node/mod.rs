@@ -43,9 +43,9 @@ use tokio::sync::oneshot;
 use self::append::check_request;
 use self::effect::ReplyTo;
 use self::entrance::WhenFull;
-use self::lifecycle::Core;
 #[cfg(feature = "sim")]
 pub use self::inspect::{Inside, PeerProgress};
+use self::lifecycle::Core;
 pub use self::manager::NodeManager;
 pub use self::proposal::{Proposal, ProposeError};
 pub(crate) use self::reader::ReadLane;

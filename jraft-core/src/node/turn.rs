@@ -160,9 +160,6 @@ impl Turn {
             // Whoever asked may be gone; that is its business.
             Effect::Reply { to, answer } => drop(to.0.send(answer)),
             Effect::Commit { from_disk, slices, upto } => {
-                if mutant!("M39") && self.shared.ended.load(Ordering::Acquire) {
-                    self.give_up_pending(&Status::new(RaftError::ESHUTDOWN, "the node shuts down"));
-                }
                 let tasks = self.take_pending(upto);
                 self.tell(FsmCommand::Apply(ApplyRange { from_disk, slices, upto, tasks }));
             }
@@ -211,6 +208,9 @@ impl Turn {
 
     fn give_up_pending(&mut self, status: &Status) {
         let pending = std::mem::take(&mut self.pending);
+        if mutant!("M39") && self.shared.ended.load(Ordering::Acquire) {
+            return std::mem::forget(pending);
+        }
         let outcome = if mutant!("M36") { Outcome::Refused } else { Outcome::Unknown };
         for task in pending.into_iter().flat_map(|(_, tasks)| tasks) {
             self.tell_done(task.done, outcome(status.clone()));
@@ -231,25 +231,23 @@ impl Turn {
         self.shared.fsm.push(command);
     }
 
-    /// Hands to the disks what may go there, each once.
+    /// Hands to the disks what may go there, each once. Changes of the log first: they belong to terms that are saved, and
+    /// must not wait behind the next one.
     fn flush(&mut self) {
         let disks = &self.shared.disks;
+        let ready = |&(_, _, after): &(LogOp, LogTicket, MetaTicket)| after <= self.meta_durable;
+        let count = self.writes.iter().take_while(|write| ready(write)).count();
+        if count > 0 {
+            let newest = self.writes[count - 1].1;
+            let ops = self.writes.drain(..count).map(|(op, _, _)| op).collect();
+            disks.lane.write(disks.slot, ops, newest);
+        }
         if !self.meta.saving
             && let Some((meta, ticket)) = self.meta.next.take()
         {
             self.meta.saving = true;
             disks.lane.save_meta(disks.slot, meta, ticket);
         }
-        let ready = |&(_, _, after): &(LogOp, LogTicket, MetaTicket)| {
-            after <= self.meta_durable || mutant!("M64")
-        };
-        let count = self.writes.iter().take_while(|write| ready(write)).count();
-        if count == 0 {
-            return;
-        }
-        let newest = self.writes[count - 1].1;
-        let ops = self.writes.drain(..count).map(|(op, _, _)| op).collect();
-        disks.lane.write(disks.slot, ops, newest);
     }
 
     fn write_note(&self, note: &Note) {

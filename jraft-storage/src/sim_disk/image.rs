@@ -179,6 +179,16 @@ impl Image {
         made.chain(self.pending.floor(dir)).min()
     }
 
+    /// The same, of the files and names that count.
+    pub(super) fn floor_of(&self, dir: &Path, counts: &dyn Fn(&Path) -> bool) -> Option<u64> {
+        let touches = |made: &Path| made.starts_with(dir) || dir.starts_with(made);
+        let made = self.made.iter().filter(|(_, made)| touches(made)).map(|(number, _)| *number);
+        let inside = |path: &Path| path.starts_with(dir) && counts(path);
+        let files = self.files.values().filter(|file| inside(&file.name)).filter_map(File::floor);
+        let names = self.changes.iter().filter(|(_, change)| inside(change.path()));
+        made.chain(files).chain(names.map(|(number, _)| *number)).min()
+    }
+
     /// One handle less.
     pub(super) fn close(&mut self, id: u64) {
         let handles = self.change(id, |file| {

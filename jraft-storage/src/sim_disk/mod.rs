@@ -123,6 +123,11 @@ impl SimDisk {
         self.state.lock().image.floor(dir).unwrap_or(u64::MAX)
     }
 
+    /// The same, of those files and names in `dir` and below that count. Looks at each file.
+    pub fn unsynced_floor_of(&self, dir: &Path, counts: impl Fn(&Path) -> bool) -> u64 {
+        self.state.lock().image.floor_of(dir, &counts).unwrap_or(u64::MAX)
+    }
+
     /// How many calls that would have changed something came from dead processes. They were refused.
     pub fn ghost_ops(&self) -> u64 {
         self.state.lock().ghosts

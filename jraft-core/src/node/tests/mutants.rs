@@ -1,5 +1,5 @@
 //! The bugs that are planted in the decisions, and what finds them: a story each, and nearly all the random schedules,
-//! too. Those in `Turn`, in the lanes and on the disks (M34, M36, M39, M48, M64) are for a simulator of whole nodes.
+//! too. Those in `Turn`, in the lanes and on the disks (M34, M36, M39, M48) are for a simulator of whole nodes.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
