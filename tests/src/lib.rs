@@ -3,6 +3,7 @@
 
 pub mod checks;
 pub mod programs;
+pub mod sim;
 pub mod trio;
 pub mod wire;
 

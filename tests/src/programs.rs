@@ -1,4 +1,4 @@
-//! Cargo, and the programs of `jraft-example`, built and started as processes.
+//! Cargo, the programs of `jraft-example`, and the simulator, built and started as processes.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -70,7 +70,24 @@ pub fn cargo(arguments: &[&str]) -> Output {
     command.args(rest).current_dir(root()).stdin(Stdio::null()).output().unwrap()
 }
 
-fn root() -> PathBuf {
+/// The path of the simulator, as new as its source, and fast: built in release, whatever this test is.
+pub fn simulator() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let test = std::env::current_exe().unwrap();
+        let mut arguments = vec!["build", "-p", "jraft-tests", "--bin", "sim"];
+        if !profile_of(&test).ends_with("release") {
+            arguments.push("--release");
+        }
+        let output = cargo(&arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        profile_of(&test).with_file_name("release").join("sim")
+    });
+    built.clone()
+}
+
+/// The folder of the repository.
+pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 

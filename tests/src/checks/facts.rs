@@ -1,0 +1,196 @@
+//! What the checks know of the world: each node as it was when it was last looked at, its disk, and the truth about what is
+//! committed.
+
+use std::sync::Arc;
+
+use jraft_core::message::RaftRequest;
+use jraft_core::storage::RaftMeta;
+use jraft_core::{LogId, LogIndex, NodeOptions, PeerId, Role, Term};
+use parking_lot::Mutex;
+
+use super::Seen;
+use super::heard::Heard;
+use super::look::Look;
+use super::record::{Mark, Record};
+
+/// A node, as it was when it was last looked at.
+pub struct NodeFacts {
+    /// Whether a process of it runs.
+    pub up: bool,
+    /// Rises with every start.
+    pub epoch: u64,
+    /// Its role.
+    pub role: Role,
+    /// Its term; kept over its death.
+    pub term: Term,
+    /// Whom it voted for in that term.
+    pub voted_for: Option<PeerId>,
+    /// The leader it knew.
+    pub leader: Option<PeerId>,
+    /// The last entry of its log.
+    pub last: LogId,
+    /// Its commit index; zero after a start.
+    pub committed: LogIndex,
+    /// What its state machine has applied; zero after a start.
+    pub applied: LogIndex,
+    /// Its disk.
+    pub record: Arc<Mutex<Record>>,
+    /// It lost its disk, or its disk lies: Raft answers for nothing that it forgot.
+    pub forgetful: bool,
+    /// Its disk says that things are durable which are not; then it is forgetful, too.
+    pub lying: bool,
+    /// When its clock jumped last, in the time of the world.
+    pub jumped_at: Option<u64>,
+    /// What it was asked and has not answered.
+    pub heard: Heard,
+}
+
+/// An entry that is committed.
+#[derive(Clone, Copy, Debug)]
+pub struct Truth {
+    /// The entry.
+    pub id: LogId,
+    /// The term of the leader that committed it, as far as it was seen: the lowest.
+    pub by: Term,
+    /// Its mark, once somebody applied it.
+    pub mark: Option<Mark>,
+}
+
+/// See the [module](self).
+pub struct Facts {
+    /// Nanoseconds of the world.
+    pub now: u64,
+    /// The options of the nodes.
+    pub options: NodeOptions,
+    /// The names of the nodes.
+    pub peers: Vec<PeerId>,
+    /// The nodes.
+    pub nodes: Vec<NodeFacts>,
+    /// By index, from 1 on: what is committed.
+    pub committed: Vec<Truth>,
+    /// No faults any more: now progress is owed.
+    pub healed_at: Option<u64>,
+}
+
+impl Facts {
+    /// Nodes that were never started.
+    pub fn new(options: NodeOptions, peers: Vec<PeerId>, records: Vec<Arc<Mutex<Record>>>) -> Self {
+        let node = |record| NodeFacts {
+            up: false,
+            epoch: 0,
+            role: Role::Uninitialized,
+            term: Term::ZERO,
+            voted_for: None,
+            leader: None,
+            last: LogId::NONE,
+            committed: LogIndex::ZERO,
+            applied: LogIndex::ZERO,
+            record,
+            forgetful: false,
+            lying: false,
+            jumped_at: None,
+            heard: Heard::default(),
+        };
+        let nodes = records.into_iter().map(node).collect();
+        Self { now: 0, options, peers, nodes, committed: Vec::new(), healed_at: None }
+    }
+
+    /// Which node has this name.
+    pub fn node_of(&self, peer: &PeerId) -> Option<usize> {
+        self.peers.iter().position(|known| known == peer)
+    }
+
+    /// The term of an entry that no power loss can take from this node.
+    pub fn durable_term(&self, node: usize, index: LogIndex) -> Option<Term> {
+        self.nodes[node].record.lock().durable_term(index)
+    }
+
+    /// Term and vote that no power loss can take from it.
+    pub fn durable_meta(&self, node: usize) -> RaftMeta {
+        self.nodes[node].record.lock().durable_meta()
+    }
+
+    /// The term of that.
+    pub fn durable_meta_term(&self, node: usize) -> Term {
+        self.nodes[node].record.lock().durable_meta_term()
+    }
+
+    /// Whether a node holds an entry so that no power loss can take it, as far as its disk can be blamed on the node.
+    pub fn holds(&self, node: usize, id: LogId) -> bool {
+        !self.is_answerable(node)
+            || self.nodes[node].forgetful
+            || self.durable_term(node, id.index) == Some(id.term)
+    }
+
+    /// Whether this node promises what its disk holds: not if it was told not to sync, nor if the disk lies.
+    pub fn is_answerable(&self, node: usize) -> bool {
+        self.options.raft.sync && !self.nodes[node].lying
+    }
+
+    /// When a node heard the request that it answers now.
+    pub fn heard_at(&self, node: usize, request: &RaftRequest) -> Option<u64> {
+        self.nodes[node].heard.since(request)
+    }
+
+    /// What is committed at an index.
+    pub fn truth(&self, index: LogIndex) -> Option<&Truth> {
+        self.committed.get((index.0 as usize).checked_sub(1)?)
+    }
+
+    /// Takes over what was seen, after the checks have judged it.
+    pub(super) fn take_over(&mut self, seen: &Seen<'_>) {
+        match seen {
+            Seen::Started { node, epoch } => {
+                let node = &mut self.nodes[*node];
+                (node.up, node.epoch) = (true, *epoch);
+                (node.role, node.leader) = (Role::Uninitialized, None);
+                (node.committed, node.applied) = (LogIndex::ZERO, LogIndex::ZERO);
+                (node.last, node.voted_for) = (LogId::NONE, None);
+                node.heard.clear();
+                node.record.lock().started();
+            }
+            Seen::Died { node } => {
+                self.nodes[*node].up = false;
+                self.nodes[*node].heard.clear();
+            }
+            Seen::Looked { node, inside } => self.looked(*node, *inside),
+            Seen::Applies { node, mark } => {
+                self.nodes[*node].applied = mark.id.index;
+                let place = mark.id.index.0 as usize - 1;
+                if let Some(truth) = self.committed.get_mut(place) {
+                    truth.mark.get_or_insert(*mark);
+                }
+            }
+            Seen::Jumps { node } => self.nodes[*node].jumped_at = Some(self.now),
+            Seen::Healed => self.healed_at = Some(self.now),
+            Seen::Hears { node, request } => self.nodes[*node].heard.hears(request, self.now),
+            Seen::Answers { node, request, .. } => self.nodes[*node].heard.answers(request),
+            Seen::Sends { .. } | Seen::Appends { .. } | Seen::Truncates { .. } => {}
+        }
+    }
+
+    fn looked(&mut self, node: usize, inside: &dyn Look) {
+        let from = self.nodes[node].committed;
+        for index in from.next().0..=inside.committed().0 {
+            let Some(term) = inside.term_of(LogIndex(index)) else { continue };
+            let (id, by) = (LogId::new(LogIndex(index), term), inside.term());
+            let known = self.committed.len() as u64;
+            match self.committed.get_mut(index as usize - 1) {
+                Some(truth) => truth.by = truth.by.min(by),
+                None if known + 1 == index => self.committed.push(Truth { id, by, mark: None }),
+                None => {}
+            }
+        }
+        let facts = &mut self.nodes[node];
+        facts.role = inside.role();
+        facts.term = inside.term();
+        if facts.voted_for.as_ref() != inside.voted_for() {
+            facts.voted_for = inside.voted_for().cloned();
+        }
+        if facts.leader.as_ref() != inside.leader() {
+            facts.leader = inside.leader().cloned();
+        }
+        facts.last = inside.last_log();
+        facts.committed = inside.committed();
+    }
+}

@@ -1,0 +1,112 @@
+//! What is armed against a node: deaths that wait for a moment, and failures of its disk.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+use jraft_storage::sim_disk::{Hook, Op, Verdict, When};
+use parking_lot::Mutex;
+
+use super::plan::Death;
+
+/// What is armed against one node.
+#[derive(Debug, Default)]
+pub struct Armed {
+    /// Passing a point: its name, how many times are left, and what then.
+    pub points: Vec<(String, u64, Death)>,
+    /// Operations of the disk left before it dies.
+    pub at_op: Option<(u64, Death)>,
+    /// The next sync fails, and loses what it should have written, or not.
+    pub fail_sync: Option<bool>,
+    /// The next write fails.
+    pub fail_write: bool,
+    /// Something failed in this life of the node, as it was told to.
+    failed: bool,
+    /// The disk has little room: it may fail at any time.
+    full: bool,
+}
+
+impl Armed {
+    /// The node passes a point: whether it dies there.
+    pub fn pass(&mut self, name: &str) -> Option<Death> {
+        let place = self.points.iter_mut().position(|(point, left, _)| {
+            *left -= u64::from(point == name);
+            *left == 0
+        })?;
+        Some(self.points.remove(place).2)
+    }
+
+    /// Whether something failed in this life of the node, as it was told to.
+    pub const fn has_failed(&self) -> bool {
+        self.failed || self.full
+    }
+
+    /// A new life begins.
+    pub const fn restarted(&mut self) {
+        self.failed = false;
+    }
+
+    /// The disk has little room from now on: it may fail at any time.
+    pub const fn may_fail(&mut self) {
+        self.full = true;
+    }
+
+    fn op(&mut self, op: &Op) -> Result<Verdict, Death> {
+        if let Some((left, death)) = &mut self.at_op {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                let death = *death;
+                self.at_op = None;
+                return Err(death);
+            }
+        }
+        let fails = match op {
+            Op::Sync(_) => self.fail_sync.is_some(),
+            _ => matches!(op, Op::Write(..)) && self.fail_write,
+        };
+        self.failed |= fails;
+        match op {
+            Op::Sync(_) => Ok(match self.fail_sync.take() {
+                Some(true) => Verdict::FailLosing(ErrorKind::Other),
+                Some(false) => Verdict::Fail(ErrorKind::Other),
+                None => Verdict::Go,
+            }),
+            Op::Write(..) if std::mem::take(&mut self.fail_write) => {
+                Ok(Verdict::Fail(ErrorKind::StorageFull))
+            }
+            _ => Ok(Verdict::Go),
+        }
+    }
+}
+
+/// What was done to nodes, by kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FaultCount(pub BTreeMap<&'static str, u64>);
+
+impl FaultCount {
+    /// One more of this kind.
+    pub fn count(&mut self, kind: &'static str) {
+        *self.0.entry(kind).or_default() += 1;
+    }
+
+    /// Those of another run, too.
+    pub fn add(&mut self, other: &Self) {
+        for (kind, count) in &other.0 {
+            *self.0.entry(kind).or_default() += count;
+        }
+    }
+}
+
+/// The hook of a node's disk. `die` ends the node, in the middle of what it does.
+pub fn hook(armed: Arc<Mutex<Armed>>, die: impl Fn(Death) + Send + Sync + 'static) -> Hook {
+    Arc::new(move |op, when| {
+        if when == When::After {
+            return Verdict::Go;
+        }
+        let decided = armed.lock().op(op);
+        decided.unwrap_or_else(|death| {
+            die(death);
+            Verdict::Go
+        })
+    })
+}

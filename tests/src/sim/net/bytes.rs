@@ -1,0 +1,317 @@
+//! The byte level: connections between nodes as streams of bytes, under the real codec and the real connection manager.
+//!
+//! A chunk of bytes travels like a message, but in order, and none is lost alone: what is lost breaks the connection, or, if
+//! the link is cut, nothing more arrives and nobody is told.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use jraft_core::env::BoxFuture;
+use jraft_core::{Endpoint, PeerId};
+use jraft_rpc::io::{Accept, Accepted, Net, Stream};
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::links::{Links, NetPace};
+use crate::sim::dice::Key;
+use crate::sim::hub::{Hub, Life};
+
+/// See the [module](self).
+pub struct ByteNet {
+    hub: Arc<Hub>,
+    links: Arc<Mutex<Links>>,
+    peers: Vec<PeerId>,
+    ports: Mutex<Vec<Option<Port>>>,
+    connections: Mutex<u64>,
+}
+
+/// An open port, and whose it is.
+type Port = (Life, Arc<Backlog>);
+
+/// Connections that wait to be accepted.
+#[derive(Default)]
+struct Backlog(Mutex<(VecDeque<ByteStream>, Option<Waker>)>);
+
+impl ByteNet {
+    /// A network over these links.
+    pub fn new(hub: &Arc<Hub>, peers: Vec<PeerId>, links: Arc<Mutex<Links>>) -> Arc<Self> {
+        let ports = Mutex::new(peers.iter().map(|_| None).collect());
+        let (hub, connections) = (Arc::clone(hub), Mutex::new(0));
+        Arc::new(Self { hub, links, peers, ports, connections })
+    }
+
+    /// The network as one process sees it.
+    pub fn of(self: &Arc<Self>, life: Life) -> Arc<dyn Net> {
+        Arc::new(Seat { net: Arc::clone(self), life })
+    }
+
+    fn connect(self: &Arc<Self>, from: Life, to: &Endpoint) -> io::Result<ByteStream> {
+        let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
+        let node = self.peers.iter().position(|peer| peer.endpoint() == to).ok_or_else(refused)?;
+        if self.links.lock().is_cut(from.node, node) || self.links.lock().is_cut(node, from.node) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let port = self.ports.lock()[node].clone();
+        let port = port.filter(|(life, _)| self.hub.is_alive(*life)).ok_or_else(refused)?;
+        let mut connections = self.connections.lock();
+        *connections += 1;
+        let number = *connections;
+        drop(connections);
+        let (there, back) = (Pipe::new(number * 2), Pipe::new(number * 2 + 1));
+        let way = |from: Life, to: Life, out: &Arc<Pipe>, into: &Arc<Pipe>| ByteStream {
+            net: Arc::clone(self),
+            from,
+            to,
+            out: Arc::clone(out),
+            into: Arc::clone(into),
+        };
+        let mut backlog = port.1.0.lock();
+        backlog.0.push_back(way(port.0, from, &back, &there));
+        let waker = backlog.1.take();
+        drop(backlog);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Ok(way(from, port.0, &there, &back))
+    }
+}
+
+/// One direction of a connection.
+struct Pipe {
+    number: u64,
+    state: Mutex<PipeState>,
+}
+
+#[derive(Default)]
+struct PipeState {
+    arrived: VecDeque<u8>,
+    /// Sent, and not yet read: a writer waits when this is too much.
+    travelling: usize,
+    chunks: u64,
+    latest: u64,
+    closed: bool,
+    broken: bool,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+/// What a pipe holds before a writer must wait.
+const PIPE_BYTES: usize = 64 << 10;
+
+impl Pipe {
+    fn new(number: u64) -> Arc<Self> {
+        Arc::new(Self { number, state: Mutex::default() })
+    }
+
+    fn arrive(&self, chunk: &[u8]) {
+        let mut state = self.state.lock();
+        state.arrived.extend(chunk);
+        let reader = state.reader.take();
+        drop(state);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    /// Nothing more will come: an end, or an error.
+    fn end(&self, broken: bool) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.broken |= broken;
+        let wakers = [state.reader.take(), state.writer.take()];
+        drop(state);
+        wakers.into_iter().flatten().for_each(Waker::wake);
+    }
+}
+
+struct ByteStream {
+    net: Arc<ByteNet>,
+    from: Life,
+    to: Life,
+    out: Arc<Pipe>,
+    into: Arc<Pipe>,
+}
+
+impl ByteStream {
+    /// Sends the next chunk of these bytes; how many it has.
+    fn send(&self, bytes: &[u8]) -> usize {
+        let hub = &self.net.hub;
+        let mut state = self.out.state.lock();
+        state.chunks += 1;
+        let key = Key::new(hub.seed, 0xb17e).with(self.out.number).with(state.chunks);
+        // Seldom a byte, mostly what there is.
+        let most = [1, 7, 100, usize::MAX, usize::MAX, usize::MAX][key.number() as usize % 6];
+        let count = bytes.len().min(most).min(PIPE_BYTES);
+        let mut links = self.net.links.lock();
+        links.traffic.sent += 1;
+        let NetPace { delay, tail, loss, .. } = links.pace;
+        if key.with(1).chance(loss / 4) {
+            links.traffic.lost += 1;
+            drop((links, state));
+            self.break_off();
+            return count;
+        }
+        let late = key.with(2).chance(tail.0);
+        links.traffic.late += u64::from(late);
+        drop(links);
+        let tail = if late { key.with(3).within(0, tail.1) } else { 0 };
+        let at = hub.now() + (key.with(4).within(delay.0, delay.1) + tail) * 1000;
+        state.latest = at.max(state.latest);
+        state.travelling += count;
+        let wait = state.latest - hub.now();
+        drop(state);
+        hub.note(key.number() ^ count as u64);
+        self.deliver(bytes[..count].to_vec(), wait);
+        count
+    }
+
+    fn deliver(&self, chunk: Vec<u8>, wait: u64) {
+        let (net, out, back) =
+            (Arc::clone(&self.net), Arc::clone(&self.out), Arc::clone(&self.into));
+        let (from, to) = (self.from, self.to);
+        self.net.hub.after(wait, move || {
+            let mut links = net.links.lock();
+            if links.is_cut(from.node, to.node) {
+                links.traffic.cut += 1;
+                drop(links);
+                // The rest of the connection would have a hole: it is of no use any more once the link is whole again.
+                out.state.lock().broken = true;
+                return;
+            }
+            drop(links);
+            if !net.hub.is_alive(to) {
+                out.end(true);
+                return back.end(true);
+            }
+            let holed = out.state.lock().broken;
+            if holed { out.end(true) } else { out.arrive(&chunk) }
+        });
+    }
+
+    fn break_off(&self) {
+        self.out.end(true);
+        self.into.end(true);
+    }
+}
+
+impl AsyncRead for ByteStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut state = self.into.state.lock();
+        if state.arrived.is_empty() {
+            if state.broken && state.closed {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+            }
+            if state.closed {
+                return Poll::Ready(Ok(()));
+            }
+            state.reader = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        let count = state.arrived.len().min(buffer.remaining());
+        let bytes: Vec<u8> = state.arrived.drain(..count).collect();
+        buffer.put_slice(&bytes);
+        state.travelling -= count;
+        let writer = state.writer.take();
+        drop(state);
+        if let Some(writer) = writer {
+            writer.wake();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for ByteStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut state = self.out.state.lock();
+        if state.closed || !self.net.hub.is_alive(self.from) {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        if state.travelling >= PIPE_BYTES {
+            state.writer = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        drop(state);
+        Poll::Ready(Ok(self.send(bytes)))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for ByteStream {
+    /// The other side reads an end, after what is under way; if the link is whole.
+    fn drop(&mut self) {
+        let (net, out, into) =
+            (Arc::clone(&self.net), Arc::clone(&self.out), Arc::clone(&self.into));
+        let (from, to) = (self.from, self.to);
+        into.end(true);
+        let wait = out.state.lock().latest.saturating_sub(net.hub.now()) + 100_000;
+        self.net.hub.after(wait, move || {
+            if !net.links.lock().is_cut(from.node, to.node) {
+                out.end(false);
+            }
+        });
+    }
+}
+
+struct Seat {
+    net: Arc<ByteNet>,
+    life: Life,
+}
+
+impl Net for Seat {
+    fn connect(&self, to: &Endpoint) -> BoxFuture<'static, io::Result<Box<dyn Stream>>> {
+        let (net, life, to) = (Arc::clone(&self.net), self.life, to.clone());
+        Box::pin(async move {
+            let delay = net.links.lock().pace.delay.1;
+            net.hub.sleep(Some(life.node), std::time::Duration::from_micros(delay)).await;
+            Ok(Box::new(net.connect(life, &to)?) as Box<dyn Stream>)
+        })
+    }
+
+    fn listen(&self, at: &Endpoint) -> BoxFuture<'static, io::Result<Box<dyn Accept>>> {
+        let backlog = Arc::<Backlog>::default();
+        self.net.ports.lock()[self.life.node] = Some((self.life, Arc::clone(&backlog)));
+        let port = at.port();
+        Box::pin(async move { Ok(Box::new(Listener { backlog, port }) as Box<dyn Accept>) })
+    }
+}
+
+struct Listener {
+    backlog: Arc<Backlog>,
+    port: i32,
+}
+
+impl Accept for Listener {
+    fn port(&self) -> i32 {
+        self.port
+    }
+
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<Accepted>> {
+        Box::pin(std::future::poll_fn(|context| {
+            let mut backlog = self.backlog.0.lock();
+            if let Some(stream) = backlog.0.pop_front() {
+                let from = "a simulated node".to_owned();
+                return Poll::Ready(Ok(Accepted { stream: Box::new(stream), from }));
+            }
+            backlog.1 = Some(context.waker().clone());
+            Poll::Pending
+        }))
+    }
+}
