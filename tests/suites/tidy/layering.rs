@@ -275,6 +275,7 @@ fn every_file_of_the_node_is_known_to_this_suite() {
     let others = [
         "mod",
         "entrance",
+        "inspect",
         "lifecycle",
         "manager",
         "proposal",

@@ -34,7 +34,9 @@ fn dependencies_have_reasons(files: &[Source]) -> Vec<String> {
 fn packages_follow_the_workspace(files: &[Source]) -> Vec<String> {
     let mut found = Vec::new();
     for file in files.iter().filter(|file| file.path.ends_with("/Cargo.toml")) {
-        if !file.text.contains("[lints]\nworkspace = true") {
+        // The tripwire stands in for functions of the C library, which takes `unsafe`; nobody else may.
+        let own_lints = file.path == "tests/tripwire/Cargo.toml";
+        if !own_lints && !file.text.contains("[lints]\nworkspace = true") {
             found.push(format!("{}: lints of its own", file.path));
         }
         for section in file.text.split("\n[").filter(|section| {
