@@ -317,3 +317,7 @@ impl Worker {
         true
     }
 }
+
+#[cfg(test)]
+#[path = "lane_tests.rs"]
+mod tests;

@@ -1,0 +1,139 @@
+//! A worker whose disk takes its time: a sync ends when the test says so.
+
+use jraft_spi::message::EntryBatch;
+use jraft_spi::storage::{LogStorage, ReadLimit};
+use jraft_spi::{LogEntry, LogId, Term};
+
+use super::*;
+use crate::memory::MemoryMetaStorage;
+
+/// What the engine was asked for: entries written, syncs that have not ended.
+#[derive(Default)]
+struct Asked {
+    written: usize,
+    syncs: Vec<Durable>,
+}
+
+#[derive(Clone, Default)]
+struct SlowEngine(Arc<Mutex<Asked>>);
+
+impl LogEngine for SlowEngine {
+    fn open(&mut self, _: &GroupId) -> Result<OpenedLog, StorageError> {
+        let (storage, reader) = (Box::new(self.clone()), Arc::new(self.clone()));
+        Ok(OpenedLog::new(storage, reader, Recovered::empty()))
+    }
+
+    fn sync(&mut self, done: Durable) {
+        self.0.lock().syncs.push(done);
+    }
+}
+
+impl LogStorage for SlowEngine {
+    fn append(&mut self, entries: &[LogEntry]) -> Result<(), StorageError> {
+        self.0.lock().written += entries.len();
+        Ok(())
+    }
+
+    fn truncate_prefix(&mut self, _: LogIndex) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn truncate_suffix(&mut self, _: LogIndex) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn reset(&mut self, _: LogIndex) -> Result<(), StorageError> {
+        Ok(())
+    }
+}
+
+impl LogReader for SlowEngine {
+    fn read(&self, _: LogIndex, _: ReadLimit, _: &mut Vec<LogEntry>) -> Result<(), StorageError> {
+        Ok(())
+    }
+}
+
+/// Tickets that became durable, and how many failures were heard.
+#[derive(Default)]
+struct Ear(Mutex<(Vec<LogTicket>, usize)>);
+
+impl DiskListener for Ear {
+    fn log_durable(&self, ticket: LogTicket, result: Result<(), StorageError>) {
+        let mut heard = self.0.lock();
+        match result {
+            Ok(()) => heard.0.push(ticket),
+            Err(_) => heard.1 += 1,
+        }
+    }
+
+    fn meta_durable(&self, _: MetaTicket, _: Result<(), StorageError>) {}
+}
+
+/// A worker with two groups, and who listens for them.
+fn worker(engine: &SlowEngine) -> (Worker, [Arc<Ear>; 2]) {
+    let (running, ended) = oneshot::channel();
+    let lane = LogLane {
+        queue: LaneQueue::default(),
+        syncs: AtomicU64::new(0),
+        meta_saves: Arc::default(),
+        ended: Mutex::new(Some(ended)),
+    };
+    let mut worker = Worker {
+        lane: Arc::new(lane),
+        engine: Box::new(engine.clone()),
+        groups: BTreeMap::new(),
+        next_slot: 0,
+        failed: Arc::default(),
+        told: false,
+        _running: running,
+    };
+    let ears = [Arc::<Ear>::default(), Arc::default()];
+    for (slot, ear) in ears.iter().enumerate() {
+        let group = format!("g{slot}").parse().unwrap();
+        let meta = Box::new(MemoryMetaStorage::new());
+        worker.open(OpenGroup { group, meta, sync: true }).unwrap();
+        let listener: Arc<dyn DiskListener> = Arc::clone(ear) as _;
+        worker.carry_out(Command::Attach { slot: slot as u64, listener });
+    }
+    (worker, ears)
+}
+
+fn write(worker: &mut Worker, slot: u64, index: u64) {
+    let entry = LogEntry::data(LogId::new(LogIndex(index), Term(1)), vec![1].into());
+    let slice = EntrySlice::whole(EntryBatch::new(vec![entry]));
+    worker.write(slot, &[LogOp::Append(slice)], LogTicket(index));
+    worker.sync();
+}
+
+#[test]
+fn a_sync_that_ends_late_counts_when_it_ends() {
+    let engine = SlowEngine::default();
+    let (mut worker, [first, _]) = worker(&engine);
+    write(&mut worker, 0, 1);
+    write(&mut worker, 0, 2);
+    assert_eq!(first.0.lock().0, []);
+    let syncs = std::mem::take(&mut engine.0.lock().syncs);
+    syncs.into_iter().for_each(Durable::ok);
+    assert_eq!(first.0.lock().0, [LogTicket(1), LogTicket(2)]);
+}
+
+/// After any error an engine is only closed, and nobody of its groups may believe it any more.
+#[test]
+fn s4_07_a_sync_that_fails_late_ends_the_engine_for_all_groups() {
+    let engine = SlowEngine::default();
+    let (mut worker, [first, second]) = worker(&engine);
+    write(&mut worker, 0, 1);
+    let sync = engine.0.lock().syncs.remove(0);
+    sync.fail(StorageError::Other("told to fail".to_owned()));
+    assert_eq!((first.0.lock().1, second.0.lock().1), (1, 0));
+    write(&mut worker, 1, 1);
+    assert_eq!(engine.0.lock().written, 1, "nothing is written any more");
+    assert!(engine.0.lock().syncs.is_empty(), "and nothing synced");
+    assert!(first.0.lock().1 >= 1 && second.0.lock().1 == 1, "all are told");
+    let again = OpenGroup {
+        group: "late".parse().unwrap(),
+        meta: Box::new(MemoryMetaStorage::new()),
+        sync: true,
+    };
+    assert!(worker.open(again).is_err());
+}
