@@ -7,7 +7,8 @@ use std::time::Duration;
 use jraft_core::env::Env;
 use jraft_core::rpc::RaftRpcFactory;
 use jraft_core::{
-    Configuration, GroupId, NodeOptions, PeerId, RaftGroupService, Role, Runtime, SharedLogEngine,
+    Configuration, GroupId, Node, NodeOptions, PeerId, RaftGroupService, Replier, Role, Runtime,
+    SharedLogEngine, UserProcessor, UserRequest,
 };
 use jraft_rpc::BoltRpcFactory;
 use jraft_storage::sim_disk::{Crash, SimDisk};
@@ -75,6 +76,17 @@ pub struct World {
     /// Services of dead processes, to be dropped outside of their own code.
     graves: Mutex<Vec<RaftGroupService>>,
     dead: Mutex<bool>,
+}
+
+/// Answers no request of an application: there are none.
+struct Nothing;
+
+impl UserProcessor for Nothing {
+    fn request_name(&self) -> &str {
+        "nothing"
+    }
+
+    fn handle(&self, _: UserRequest, _: Replier) {}
 }
 
 /// The names of the nodes.
@@ -288,15 +300,18 @@ impl World {
             .rpc(transport)
             .log_engine(&SharedLogEngine::new(SimLogEngine::new(parts)))
             .meta_storage(meta);
+        let watch = Arc::clone(&self.watch);
+        // Known before it starts: a group of one leads, and commits, in its first moment.
+        let builder = builder.user_processor(move |node: &Node| {
+            watch.node_is(life, node.clone());
+            Nothing
+        });
         let started = builder.start(machine).await;
         if !self.hub.is_alive(life) {
             return;
         }
         match started {
-            Ok(service) => {
-                self.watch.node_is(life, service.node().clone());
-                *machinery.service.lock() = Some(service);
-            }
+            Ok(service) => *machinery.service.lock() = Some(service),
             Err(error) => self.refused(life, &error.to_string()),
         }
     }
