@@ -7,6 +7,7 @@ pub mod columns;
 pub mod dice;
 pub mod env;
 pub mod faults;
+pub mod harm;
 pub mod hub;
 pub mod machine;
 pub mod mutants;

@@ -62,7 +62,9 @@ pub fn run(plan: &Plan, with_timeline: bool) -> Result<Report, String> {
     }
     Hooks::hear(&world);
     let points = points.lock().clone();
-    Ok(report(&world, points))
+    let report = report(&world, points);
+    world.end();
+    Ok(report)
 }
 
 fn report(world: &World, points: BTreeMap<&'static str, u64>) -> Report {
