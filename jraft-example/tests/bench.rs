@@ -6,17 +6,31 @@
 #[expect(dead_code, reason = "each test uses a part of the kit")]
 mod processes;
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use jraft_example::{cluster::free_ports, real_time};
-use processes::{BENCH, end_of, signal, start, stdout};
+use processes::{BENCH, end_of, signal, start, until};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Child;
+use tokio::task::JoinHandle;
+
+/// Collects what a process says.
+fn listen(child: &mut Child, said: &Arc<Mutex<Vec<serde_json::Value>>>) -> JoinHandle<()> {
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let said = Arc::clone(said);
+    real_time::spawn(async move {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            said.lock().unwrap().push(serde_json::from_str(&line).unwrap());
+        }
+    })
+}
 
 async fn check(sync: &str, apply: &str, payload: &str) {
     let folder = tempfile::tempdir().unwrap();
     let ports = free_ports(3, real_time::random()).unwrap();
     let peers = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>();
     let list = peers.join(",");
-    let children: Vec<_> = (peers.iter().enumerate())
+    let mut children: Vec<_> = (peers.iter().enumerate())
         .map(|(at, me)| {
             let data = folder.path().join(at.to_string()).display().to_string();
             let arguments = [
@@ -28,16 +42,18 @@ async fn check(sync: &str, apply: &str, payload: &str) {
             start(BENCH, &arguments.concat())
         })
         .collect();
-    real_time::sleep(Duration::from_secs(7)).await;
+    let said = Arc::<Mutex<Vec<serde_json::Value>>>::default();
+    let readers: Vec<_> = children.iter_mut().map(|child| listen(child, &said)).collect();
+    until("measured", || !said.lock().unwrap().is_empty()).await;
     for child in &children {
         signal("-TERM", child).await;
     }
-    let mut lines: Vec<serde_json::Value> = Vec::new();
-    for child in children {
+    for (child, reader) in children.into_iter().zip(readers) {
         let output = end_of(child).await;
         assert!(output.status.success(), "{}", processes::stderr(&output));
-        lines.extend(stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()));
+        reader.await.unwrap();
     }
+    let lines = std::mem::take(&mut *said.lock().unwrap());
     let (last, load): (Vec<_>, Vec<_>) =
         lines.into_iter().partition(|line| line.get("digest").is_some());
     assert_eq!((load.len(), last.len()), (1, 3), "{load:?} {last:?}");

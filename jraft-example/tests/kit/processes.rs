@@ -55,13 +55,13 @@ pub(crate) fn processes_of(path: &Path) -> usize {
 
 /// Waits until `condition` holds.
 pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    for _ in 0..1000 {
+    for _ in 0..3000 {
         if condition() {
             return;
         }
         real_time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("not {what} after 20 seconds");
+    panic!("not {what} after a minute");
 }
 
 pub(crate) fn stdout(output: &Output) -> String {
