@@ -52,6 +52,31 @@ fn packages_follow_the_workspace(files: &[Source]) -> Vec<String> {
     found
 }
 
+/// The hooks of the simulator, and the bugs that can be planted, are for the tests: no product turns them on.
+fn products_have_no_planted_bugs(files: &[Source]) -> Vec<String> {
+    let mut found = Vec::new();
+    for file in files.iter().filter(|file| file.path.ends_with("Cargo.toml")) {
+        let is_suite = file.path == "tests/Cargo.toml";
+        let turns_on = |line: &&str| {
+            let uses = line.contains("features") && line.contains("\"sim\"");
+            uses || line.starts_with("default = ") && line.contains("sim")
+        };
+        let lines = file.text.lines().filter(turns_on).filter(|_| !is_suite);
+        found.extend(lines.map(|line| format!("{}: {line}", file.path)));
+    }
+    found
+}
+
+#[test]
+fn only_the_suites_turn_the_simulator_on() {
+    assert_clean(&products_have_no_planted_bugs(&repository()));
+    let planted = "[features]\ndefault = [\"wal\", \"sim\"]\n\n[dependencies]\n\
+                   jraft-core = { workspace = true, features = [\"sim\"] }\n";
+    assert_finds(2, "jraft-example/Cargo.toml", planted, products_have_no_planted_bugs);
+    let suites = planted.replace("default", "other");
+    assert_finds(0, "tests/Cargo.toml", &suites, products_have_no_planted_bugs);
+}
+
 #[test]
 fn the_core_alone_has_no_sockets_and_no_files() {
     let arguments = ["tree", "--offline", "--locked", "-p", "jraft-core", "--no-default-features"];
