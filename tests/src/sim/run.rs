@@ -223,8 +223,11 @@ pub(super) fn comes_to_rest(world: &Arc<World>, patience: u64) -> bool {
     loop {
         let before = applied(world);
         let until = world.hub.now() + patience;
-        let done =
-            |world: &Arc<World>| keep_up(world, world.history.is_finished() && is_even(world));
+        // A majority is enough to commit and apply: the last disk may come to it a little later.
+        let rests = |world: &World| {
+            world.history.is_finished() && is_even(world) && same_state(world).is_ok()
+        };
+        let done = |world: &Arc<World>| keep_up(world, rests(world));
         if world.run_until(until, done) {
             return true;
         }
@@ -279,6 +282,10 @@ pub(super) fn describe(world: &World) -> String {
     let mut text = (0..world.nodes.len()).map(one).collect::<Vec<_>>().join("; ");
     if !world.history.is_finished() {
         text.push_str("; clients still wait");
+    }
+    if let Err(differs) = same_state(world) {
+        text.push_str("; ");
+        text.push_str(&differs);
     }
     text
 }
