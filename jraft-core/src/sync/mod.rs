@@ -18,10 +18,12 @@ pub(crate) mod tests;
 pub(crate) use explored::{Condvar, Mutex, Notify, RwLock, atomic, thread, thread_local};
 #[cfg(not(any(feature = "sim", feature = "shuttle")))]
 pub(crate) use parking_lot::{Condvar, Mutex, RwLock};
+#[cfg(not(any(feature = "sim", feature = "shuttle")))]
+pub(crate) use std::thread;
 #[cfg(not(feature = "shuttle"))]
-pub(crate) use std::{sync::atomic, thread, thread_local};
+pub(crate) use std::{sync::atomic, thread_local};
 #[cfg(all(feature = "sim", not(feature = "shuttle")))]
-pub(crate) use strict::{Condvar, Mutex, RwLock};
+pub(crate) use strict::{Condvar, Mutex, RwLock, thread};
 #[cfg(not(feature = "shuttle"))]
 pub(crate) use tokio::sync::Notify;
 

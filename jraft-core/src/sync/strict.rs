@@ -88,6 +88,17 @@ fn expect_free<T>(locked: bool) {
     );
 }
 
+/// Threads, of which a simulation has one: whoever yields there asks the operating system for nothing.
+pub(crate) mod thread {
+    pub(crate) use std::thread::{ThreadId, current};
+
+    pub(crate) fn yield_now() {
+        if !jraft_spi::sim::is_strict() {
+            std::thread::yield_now();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -60,7 +60,11 @@ impl NodeClock {
 
     /// What it shows when the world is at `world`.
     pub fn at(&self, world: u64) -> u64 {
-        self.local + (u128::from(world - self.world) * self.rate() / MILLION) as u64
+        let passed = world - self.world;
+        if self.drift == 0 {
+            return self.local + passed;
+        }
+        self.local + (u128::from(passed) * self.rate() / MILLION) as u64
     }
 
     /// Its seconds in a million of the world's.
