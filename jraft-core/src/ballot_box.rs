@@ -117,7 +117,8 @@ impl BallotBox {
             }
             first = range.last.next();
         }
-        let committed = granted.filter(|&index| index > self.committed)?;
+        // Above the commit index, as whatever is pending.
+        let committed = granted?;
         self.committed = committed;
         self.pending = committed.next();
         while self.ranges.front().is_some_and(|range| range.last <= committed) {
