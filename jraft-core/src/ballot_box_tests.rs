@@ -91,6 +91,24 @@ fn t_bal_11_a_smaller_group_commits_what_came_before() {
 }
 
 #[test]
+fn a_late_acknowledgement_takes_nothing_back() {
+    let mut ballots = leading("a:1,b:1,c:1", 3);
+    acknowledge(&mut ballots, "a:1", 3, None);
+    acknowledge(&mut ballots, "a:1", 1, None);
+    acknowledge(&mut ballots, "b:1", 3, Some(3));
+}
+
+#[test]
+fn entries_of_one_configuration_share_a_range() {
+    let mut ballots = leading("a:1", 1);
+    let conf = conf("a:1,b:1");
+    for last in 2..=9 {
+        assert!(ballots.append_pending(LogIndex(last), &conf));
+    }
+    assert_eq!(ballots.ranges.len(), 2, "or a busy leader walks over each of its batches");
+}
+
+#[test]
 fn a_joint_range_needs_both_majorities() {
     let mut ballots = BallotBox::new(LogIndex::ZERO);
     assert!(ballots.reset_pending_index(TERM, LogIndex(1)));

@@ -164,6 +164,7 @@ mod tests {
         gate.log.issue();
         assert!(gate.hold(after(0, 1), canvass(1)).is_none());
         assert!(gate.hold(after(0, 0), canvass(2)).is_none());
+        assert_eq!(gate.held(), 2, "both queues");
         assert_eq!(term_of(gate.release()), Some(2));
         assert!(gate.release().is_none());
     }
@@ -178,7 +179,7 @@ mod tests {
         assert!(gate.meta.reach(2));
         assert_eq!((term_of(gate.release()), term_of(gate.release())), (Some(1), Some(2)));
         assert!(gate.release().is_none());
-        assert!(!gate.meta.reach(1), "nothing new");
+        assert!(!gate.meta.reach(1) && !gate.meta.reach(2), "nothing new");
     }
 
     #[test]
