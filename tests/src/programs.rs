@@ -1,54 +1,29 @@
 //! Cargo, the programs of `jraft-example`, and the simulator, built and started as processes.
 
-use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::until;
 
 /// How long anything may take before a test fails.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// The path of a program, as new as its source.
+/// The path of a program, as new as its source, and as its users build it.
 ///
-/// `cargo test --workspace` has built it beside this test. For a test that is run alone, it is built now.
+/// `cargo test --workspace` has left another one beside this test: with the hooks of the simulator, which a product never
+/// has. So it is built anew, alone.
 pub fn program(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
-        let test = std::env::current_exe().unwrap();
-        let profile = profile_of(&test).to_owned();
-        if !is_fresh(&profile.join("counter-cluster")) {
-            let output = cargo(&["build", "-p", "jraft-example", "--bins"]);
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        }
-        profile
+        let output = cargo(&["build", "-p", "jraft-example", "--bins"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        profile_of(&std::env::current_exe().unwrap()).to_owned()
     });
     folder.join(name)
-}
-
-fn is_fresh(program: &Path) -> bool {
-    let Ok(built) = fs::metadata(program).and_then(|meta| meta.modified()) else { return false };
-    let packages = [
-        "jraft-core/src",
-        "jraft-core/spi/src",
-        "jraft-rpc/src",
-        "jraft-storage/src",
-        "jraft-example/src",
-    ];
-    packages.iter().all(|package| newest(&root().join(package)) <= built)
-}
-
-fn newest(folder: &Path) -> SystemTime {
-    let of = |path: PathBuf| match path.is_dir() {
-        true => newest(&path),
-        false => fs::metadata(&path).unwrap().modified().unwrap(),
-    };
-    let times = fs::read_dir(folder).unwrap().map(|entry| of(entry.unwrap().path()));
-    times.max().unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// Where a test of this repository lies: target/PROFILE/deps/TEST.

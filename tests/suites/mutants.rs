@@ -59,7 +59,7 @@ fn every_planted_bug_is_found() {
         let text: String = text.chars().take(90).collect();
         println!("{name:<4} {bug:<48} {by:<40} {text}");
         let is_story = killer == Killer::Story;
-        if !said.is_some_and(|said| is_story || said.starts_with(breaks)) {
+        if !said.is_some_and(|said| is_story || said.starts_with(&format!("{breaks}:"))) {
             survivors.push(format!("{name} by {by}, which must break {breaks}: {text}"));
         }
     }

@@ -204,13 +204,13 @@ impl Worker {
     fn carry_out(&mut self, command: Command) -> usize {
         match command {
             Command::Open(group, answer) => drop(answer.send(self.open(group))),
-            Command::Attach { slot, listener } => {
-                if let Some(group) = self.groups.get_mut(&slot) {
-                    group.listener = Some(listener);
-                }
-            }
+            Command::Attach { slot, listener } => self.attach(slot, listener),
             Command::Write { slot, ops, ticket } => return self.write(slot, &ops, ticket),
-            Command::SaveMeta { slot, meta, ticket } => self.save_meta(slot, &meta, ticket),
+            Command::SaveMeta { slot, meta, ticket } => {
+                // What was written before belongs to terms before: it must not wait for this one.
+                self.sync();
+                self.save_meta(slot, &meta, ticket);
+            }
             Command::CloseGroup { slot, closed } => {
                 self.sync();
                 self.groups.remove(&slot);
@@ -219,6 +219,15 @@ impl Worker {
             }
         }
         0
+    }
+
+    fn attach(&mut self, slot: u64, listener: Arc<dyn DiskListener>) {
+        if let Some(error) = self.failed.lock().clone() {
+            listener.log_durable(LogTicket(0), Err(error));
+        }
+        if let Some(group) = self.groups.get_mut(&slot) {
+            group.listener = Some(listener);
+        }
     }
 
     fn open(&mut self, open: OpenGroup) -> Result<OpenedGroup, StorageError> {

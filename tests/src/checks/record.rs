@@ -185,10 +185,15 @@ impl Record {
         self.pending.push_back((Change::Truncate(last_kept), None));
     }
 
+    /// A change of the log failed: the last one, which stays pending for ever.
+    pub fn log_failed(&mut self) {
+        self.failed = true;
+    }
+
     /// The log says that all of it is durable; `op` is the last operation of the disk.
     pub fn log_synced(&mut self, op: u64, result: &Result<(), StorageError>) {
-        if result.is_err() {
-            self.failed = true;
+        self.failed |= result.is_err();
+        if self.failed {
             return;
         }
         self.pending.iter_mut().for_each(|(_, complete)| *complete = complete.or(Some(op)));

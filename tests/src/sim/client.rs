@@ -84,6 +84,14 @@ impl History {
         self.ops.lock()[number as usize].taken = by;
     }
 
+    /// Certainly without effect, even if its client had given up and called it unknown.
+    fn refused(&self, number: u64) {
+        let end = &mut self.ops.lock()[number as usize].end;
+        if end.as_ref().is_some_and(|end| *end == End::Unknown) {
+            *end = Some(End::Failed);
+        }
+    }
+
     /// The closure of an operation ran; how often until now.
     fn closed(&self, number: u64) -> u32 {
         let op = &mut self.ops.lock()[number as usize];
@@ -249,6 +257,9 @@ fn task(
     Task::new(command).done(move |outcome| {
         if history.closed(number) > 1 {
             hub.fail(format!("I-29: the closure of operation {number} ran twice"));
+        }
+        if matches!(outcome, Outcome::Refused(_)) {
+            history.refused(number);
         }
         tell(outcome);
     })

@@ -51,6 +51,11 @@ impl Armed {
         self.full = true;
     }
 
+    /// Nothing more happens; what has failed in this life of the node, has.
+    pub fn disarm(&mut self) {
+        *self = Self { failed: self.has_failed(), ..Self::default() };
+    }
+
     fn op(&mut self, op: &Op) -> Result<Verdict, Death> {
         if let Some((left, death)) = &mut self.at_op {
             *left = left.saturating_sub(1);

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::dice::Key;
-use super::faults::Armed;
 use super::plan::Action;
 use super::policy::Policy;
 use super::store::{DiskPace, log_dir};
@@ -131,7 +130,6 @@ impl World {
         let key = Key::new(number, 0xf11b);
         disk.flip_bit(path, key.number() % length, (key.with(1).number() % 8) as u8);
         *self.nodes[node].damaged.lock() = true;
-        self.watch.judge.lock().facts.nodes[node].forgetful = true;
         self.faults.lock().count("bit flip");
     }
 
@@ -145,7 +143,7 @@ impl World {
         drop(links);
         for node in 0..self.nodes.len() {
             let machinery = &self.nodes[node];
-            *machinery.armed.lock() = Armed::default();
+            machinery.armed.lock().disarm();
             *machinery.pace.lock() = DiskPace { log: (100, 400), meta: (100, 400) };
             machinery.disk.set_capacity(None);
             self.hub.clock(Some(node), |clock, now| clock.set_drift(now, 0));

@@ -7,7 +7,6 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use jraft_core::{LogIndex, Role, sim};
-use parking_lot::Mutex;
 
 use super::client::{self, Endings};
 use super::faults::FaultCount;
@@ -54,20 +53,18 @@ thread_local! {
 /// The plan cannot be carried out: it names an option that does not exist, say.
 pub fn run(plan: &Plan, with_timeline: bool) -> Result<Report, String> {
     let world = World::new(plan, with_timeline)?;
-    let points = Rc::new(Mutex::new(BTreeMap::new()));
-    let _guard = Hooks::set(&world, &points, plan)?;
+    let _guard = Hooks::set(&world, plan)?;
     hurt(&world, plan);
     if world.hub.broken().is_none() {
         heal(&world);
     }
     Hooks::hear(&world);
-    let points = points.lock().clone();
-    let report = report(&world, points);
+    let report = report(&world);
     world.end();
     Ok(report)
 }
 
-fn report(world: &World, points: BTreeMap<&'static str, u64>) -> Report {
+fn report(world: &World) -> Report {
     if let Some(broken) = world.hub.broken() {
         world.watch.timeline.note(world.hub.now(), None, || broken);
     }
@@ -96,7 +93,7 @@ fn report(world: &World, points: BTreeMap<&'static str, u64>) -> Report {
         endings,
         faults,
         coverage,
-        points,
+        points: world.passed.lock().clone(),
         timeline: world.watch.timeline.clone(),
     }
 }
@@ -112,11 +109,7 @@ impl Hooks {
         }
     }
 
-    pub(super) fn set(
-        world: &Arc<World>,
-        points: &Rc<Mutex<BTreeMap<&'static str, u64>>>,
-        plan: &Plan,
-    ) -> Result<Self, String> {
+    pub(super) fn set(world: &Arc<World>, plan: &Plan) -> Result<Self, String> {
         catch_panics();
         PANIC.take();
         let mutant = match &plan.mutant {
@@ -126,10 +119,9 @@ impl Hooks {
             }
         };
         sim::plant(mutant);
-        let (world, points) = (Arc::downgrade(world), Rc::clone(points));
+        let world = Arc::downgrade(world);
         sim::set_points(Some(Rc::new(move |name| {
             let Some((world, life)) = world.upgrade().zip(running()) else { return };
-            *points.lock().entry(name).or_default() += 1;
             world.pass(life, name);
         })));
         sim::set_strict(true);

@@ -234,6 +234,17 @@ struct SimLog {
     told: Arc<AtomicBool>,
 }
 
+impl SimLog {
+    /// What has failed may be there in part, and never counts as durable; the log must not be used again.
+    fn judged(&self, result: Result<(), StorageError>) -> Result<(), StorageError> {
+        if result.is_err() && self.parts.hub.is_alive(self.parts.life) {
+            self.parts.record.lock().log_failed();
+            self.told.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+}
+
 impl LogStorage for SimLog {
     fn append(&mut self, entries: &[LogEntry]) -> Result<(), StorageError> {
         if self.told.load(Ordering::Relaxed) {
@@ -243,7 +254,8 @@ impl LogStorage for SimLog {
         self.parts.watch.see(&Seen::Appends { node, before, entries });
         self.newest = entries.last().map(|entry| entry.id.term).or(before);
         self.parts.record.lock().log_appends(entries);
-        self.inner.append(entries)
+        let result = self.inner.append(entries);
+        self.judged(result)
     }
 
     fn truncate_prefix(&mut self, first_kept: LogIndex) -> Result<(), StorageError> {
@@ -255,7 +267,8 @@ impl LogStorage for SimLog {
         self.parts.watch.see(&Seen::Truncates { node, last_kept });
         self.newest = None;
         self.parts.record.lock().log_truncates(last_kept);
-        self.inner.truncate_suffix(last_kept)
+        let result = self.inner.truncate_suffix(last_kept);
+        self.judged(result)
     }
 
     fn reset(&mut self, next: LogIndex) -> Result<(), StorageError> {

@@ -1,6 +1,6 @@
 //! A world: nodes with disks and clocks on a network, and what can be done to them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +69,8 @@ pub struct World {
     pub faults: Mutex<FaultCount>,
     /// Processes that did not end in good order.
     pub crashed: Mutex<BTreeSet<Life>>,
+    /// The points that were passed, and how often.
+    pub passed: Mutex<BTreeMap<&'static str, u64>>,
     plan: Plan,
     options: NodeOptions,
     peers: Vec<PeerId>,
@@ -152,6 +154,7 @@ impl World {
             history: Arc::default(),
             faults: Mutex::default(),
             crashed: Mutex::default(),
+            passed: Mutex::default(),
             plan: plan.clone(),
             options,
             peers,
@@ -177,8 +180,13 @@ impl World {
 
     /// The code of a node passes a point.
     pub fn pass(&self, life: Life, name: &'static str) {
+        // What a dead process goes on to do before its poll returns is not lived through.
+        if !self.hub.is_alive(life) {
+            return;
+        }
+        *self.passed.lock().entry(name).or_default() += 1;
         let death = self.nodes[life.node].armed.lock().pass(name);
-        if let Some(death) = death.filter(|_| self.hub.is_alive(life)) {
+        if let Some(death) = death {
             self.note(Some(life.node), || format!("passes {name:?}"));
             self.crash(life.node, death);
         }
@@ -210,11 +218,27 @@ impl World {
             if let Some(trouble) = self.nodes[life.node].record.lock().take_trouble() {
                 self.hub.fail(format!("{trouble} (node {})", life.node));
             }
+            self.judge_failure(life.node);
         }
         if std::mem::take(&mut *self.dead.lock()) {
             self.bury();
         }
         step != Step::Idle && self.hub.broken().is_none()
+    }
+
+    /// A node may fail if something of it failed, and not otherwise.
+    fn judge_failure(&self, node: usize) {
+        if self.watch.judge.lock().facts.nodes[node].role != Role::Error {
+            return;
+        }
+        let machinery = &self.nodes[node];
+        let has_reason = machinery.armed.lock().has_failed()
+            || machinery.record.lock().failed()
+            || *machinery.damaged.lock();
+        if !has_reason && let Some(handle) = self.watch.node(node) {
+            let why = handle.status().error.map(|error| error.to_string()).unwrap_or_default();
+            self.hub.fail(format!("I-27: node {node} fails, and nothing of it had failed: {why}"));
+        }
     }
 
     /// Runs until `until` nanoseconds, or until `done`, which is asked now and then. Whether it was done.
@@ -325,7 +349,11 @@ impl World {
             return;
         }
         match started {
-            Ok(service) => *machinery.service.lock() = Some(service),
+            Ok(service) => {
+                // Whole after all, or it would not have found what it had (I-15).
+                *machinery.damaged.lock() = false;
+                *machinery.service.lock() = Some(service);
+            }
             Err(error) => self.refused(life, &error.to_string()),
         }
     }

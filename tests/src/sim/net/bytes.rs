@@ -260,11 +260,11 @@ impl Drop for ByteStream {
         let (net, out, into) =
             (Arc::clone(&self.net), Arc::clone(&self.out), Arc::clone(&self.into));
         let (from, to) = (self.from, self.to);
-        into.end(true);
         let wait = out.state.lock().latest.saturating_sub(net.hub.now()) + 100_000;
         self.net.hub.after(wait, move || {
             if !net.links.lock().is_cut(from.node, to.node) {
                 out.end(false);
+                into.end(true);
             }
         });
     }

@@ -1,6 +1,5 @@
 //! The stage: the world that a script plays in, the names that it gives, and which command is carried out where.
 
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,7 +98,7 @@ impl Stage {
             mutants::named(name).ok_or_else(|| format!("no mutant {name}"))?;
         }
         let world = World::new(&plan, self.with_timeline)?;
-        let hooks = Hooks::set(&world, &Rc::default(), &plan)?;
+        let hooks = Hooks::set(&world, &plan)?;
         let scene = self.scene.insert(Scene {
             _hooks: hooks,
             voters: plan.nodes - plan.learners,
