@@ -130,6 +130,8 @@ impl World {
         let key = Key::new(number, 0xf11b);
         disk.flip_bit(path, key.number() % length, (key.with(1).number() % 8) as u8);
         *self.nodes[node].damaged.lock() = true;
+        // The account of what is durable does not follow a file whose bytes changed by themselves.
+        self.watch.judge.lock().facts.nodes[node].forgetful = true;
         self.faults.lock().count("bit flip");
     }
 

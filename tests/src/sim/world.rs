@@ -352,6 +352,7 @@ impl World {
             Ok(service) => {
                 // Whole after all, or it would not have found what it had (I-15).
                 *machinery.damaged.lock() = false;
+                *machinery.refused.lock() = None;
                 *machinery.service.lock() = Some(service);
             }
             Err(error) => self.refused(life, &error.to_string()),
