@@ -27,11 +27,6 @@ impl Node {
     pub fn inspect<R>(&self, look: impl FnOnce(&Inside<'_>) -> R) -> R {
         self.core.shared.peek(|state| look(&Inside(state)))
     }
-
-    /// Tasks at the entrance.
-    pub fn queued_tasks(&self) -> usize {
-        self.core.shared.entrance.len()
-    }
 }
 
 impl Inside<'_> {

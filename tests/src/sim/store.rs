@@ -156,7 +156,7 @@ async fn run_syncs(
         number += 1;
         let pace = parts.pace.lock().log;
         parts.wait(0x109, number, pace).await;
-        let (result, op) = sync_now(&wal, &parts.disk);
+        let (result, op) = ended(&parts.disk, |done| wal.lock().sync(done));
         if !parts.hub.is_alive(parts.life) {
             return;
         }
@@ -169,11 +169,12 @@ async fn run_syncs(
     }
 }
 
-/// Syncs; the result, and the last operation of the disk by then. The log keeps house after that.
-fn sync_now(wal: &Mutex<WalEngine>, disk: &SimDisk) -> (Result<(), StorageError>, u64) {
+/// Hands a token to `start` and returns how it ended, and the last operation of the disk by then: the log keeps house after
+/// that. The storage of this repository ends its tokens before it returns.
+fn ended(disk: &SimDisk, start: impl FnOnce(Durable)) -> (Result<(), StorageError>, u64) {
     let told = Arc::new(Mutex::new((Ok(()), 0)));
     let (tell, disk) = (Arc::clone(&told), disk.clone());
-    wal.lock().sync(Durable::new(move |end| *tell.lock() = (end, disk.last_op())));
+    start(Durable::new(move |end| *tell.lock() = (end, disk.last_op())));
     let told = told.lock();
     told.clone()
 }
@@ -307,14 +308,11 @@ async fn run_saves(
             let pace = parts.pace.lock().meta;
             parts.wait(0x3e7a, number, pace).await;
             parts.record.lock().meta_saving(&meta);
-            let result = Arc::new(Mutex::new(Ok(())));
-            let told = Arc::clone(&result);
-            file.lock().save(&meta, Durable::new(move |end| *told.lock() = end));
-            let result = result.lock().clone();
+            let (result, op) = ended(&parts.disk, |done| file.lock().save(&meta, done));
             if !parts.hub.is_alive(parts.life) {
                 return;
             }
-            parts.record.lock().meta_saved(parts.disk.last_op(), &result);
+            parts.record.lock().meta_saved(op, &result);
             parts.wait(0x3e7b, number, pace).await;
             done.finish(result);
         }
