@@ -17,6 +17,7 @@ const TERMS: usize = 16;
 
 /// What was durable when a node went on to a term.
 struct Rise {
+    at: u64,
     to: Term,
     last: LogIndex,
     term: Term,
@@ -37,19 +38,30 @@ impl Acceptance {
             rises.pop_front();
         }
         let last = LogIndex(record.durable_log().len() as u64);
-        rises.push_back(Rise { to, last, term: record.durable_meta_term() });
+        rises.push_back(Rise { at: facts.now, to, last, term: record.durable_meta_term() });
     }
 
-    /// What an answer promises was durable before its node went on to a newer term.
-    fn in_time(&self, node: usize, request: &AppendEntriesRequest, facts: &Facts) -> Verdict {
+    /// What an answer promises was durable before its node went on to a newer term, and asked for before that.
+    fn in_time(
+        &self,
+        node: usize,
+        request: &AppendEntriesRequest,
+        heard: u64,
+        facts: &Facts,
+    ) -> Verdict {
         let newer = self.0[node].iter().find(|rise| rise.to > request.term);
-        let Some(rise) = newer.filter(|_| !facts.nodes[node].lying) else { return Ok(()) };
+        let Some(rise) = newer else { return Ok(()) };
+        let (asked, to) = (request.term, rise.to);
+        if heard > rise.at {
+            return Err(format!(
+                "I-12: node {node} of term {to} accepts what term {asked} asked of it later"
+            ));
+        }
         let last = request.entries.entries().last().map(|entry| entry.id.index);
-        let lacks = facts.is_answerable(node) && last.is_some_and(|last| last > rise.last);
+        let lacks = facts.is_answerable() && last.is_some_and(|last| last > rise.last);
         if rise.term >= request.term && !lacks {
             return Ok(());
         }
-        let (asked, to) = (request.term, rise.to);
         Err(format!("I-12: node {node} of term {to} accepts in term {asked}, with {last:?}"))
     }
 }
@@ -64,9 +76,10 @@ impl Check for Acceptance {
             Seen::Answers {
                 node,
                 request: RaftRequest::AppendEntries(request),
+                heard,
                 answer: RaftResponse::AppendEntries(answer),
             } if answer.success => {
-                self.in_time(*node, request, facts)?;
+                self.in_time(*node, request, *heard, facts)?;
                 return accepts(*node, request, answer, facts);
             }
             _ => {}
@@ -87,12 +100,12 @@ fn accepts(
     }
     let mut record = facts.nodes[node].record.lock();
     let durable = record.durable_meta_term();
-    if durable < answer.term && !facts.nodes[node].lying {
+    if durable < answer.term {
         let term = answer.term;
         return Err(format!("I-12: node {node} accepts in term {term}, durable is {durable}"));
     }
     // The answer was decided in its term. What a newer leader has had it truncate since, it did hold.
-    if request.entries.is_empty() || durable > request.term || !facts.is_answerable(node) {
+    if request.entries.is_empty() || durable > request.term || !facts.is_answerable() {
         return Ok(());
     }
     let log = record.durable_log();
@@ -170,5 +183,17 @@ mod tests {
         world.meta(0, 5, None);
         assert_breaks(&world.answers(0, &append(1, 4, (2, 3), &[]), &accepted(4)), "I-12");
         world.answers(0, &append(1, 5, (2, 3), &[3]), &accepted(5)).unwrap();
+    }
+
+    #[test]
+    fn what_was_asked_after_a_newer_term_is_found() {
+        let (mut world, old) = (world(), append(1, 3, (1, 1), &[3]));
+        world.look(0, &Fake::new(Role::Follower, 3, &[1, 3])).unwrap();
+        world.hears(0, &old).unwrap();
+        world.look(0, &Fake::new(Role::Follower, 5, &[1, 3])).unwrap();
+        world.wait(1);
+        world.answers(0, &old, &accepted(3)).unwrap();
+        world.hears(0, &old).unwrap();
+        assert_breaks(&world.answers(0, &old, &accepted(3)), "I-12");
     }
 }

@@ -86,6 +86,8 @@ counters! {
     commits,
     /// Entries that leaders committed.
     committed_entries,
+    /// Entries that learners saw committed.
+    learned_entries,
     /// Operations of clients that were committed.
     committed,
     /// Those that were refused.
@@ -131,7 +133,7 @@ impl Scout {
             }
             Seen::Looked { node, inside } => self.looked(*node, *inside, facts),
             Seen::Hears { node, request } => self.hears(request, &facts.nodes[*node]),
-            Seen::Answers { node, request, answer } => {
+            Seen::Answers { node, request, answer, .. } => {
                 self.answers(request, answer, &facts.nodes[*node]);
             }
             Seen::Appends { node, entries, .. } => {
@@ -167,6 +169,9 @@ impl Scout {
         if rise > 0 && inside.role().is_leader_like() {
             self.coverage.commits += 1;
             self.coverage.committed_entries += rise;
+        }
+        if node >= facts.voters {
+            self.coverage.learned_entries += rise;
         }
     }
 

@@ -3,13 +3,11 @@
 
 use std::sync::Arc;
 
-use jraft_core::message::RaftRequest;
 use jraft_core::storage::RaftMeta;
 use jraft_core::{LogId, LogIndex, NodeOptions, PeerId, Role, Term};
 use parking_lot::Mutex;
 
 use super::Seen;
-use super::heard::Heard;
 use super::look::Look;
 use super::record::{Mark, Record};
 
@@ -35,14 +33,10 @@ pub struct NodeFacts {
     pub applied: LogIndex,
     /// Its disk.
     pub record: Arc<Mutex<Record>>,
-    /// It lost its disk, or its disk lies: Raft answers for nothing that it forgot.
+    /// Its disk was damaged: Raft answers for nothing that it forgot.
     pub forgetful: bool,
-    /// Its disk says that things are durable which are not; then it is forgetful, too.
-    pub lying: bool,
     /// When its clock jumped last, in the time of the world.
     pub jumped_at: Option<u64>,
-    /// What it was asked and has not answered.
-    pub heard: Heard,
 }
 
 /// An entry that is committed.
@@ -64,6 +58,8 @@ pub struct Facts {
     pub options: NodeOptions,
     /// The names of the nodes.
     pub peers: Vec<PeerId>,
+    /// So many of them, the first ones, vote; the others learn.
+    pub voters: usize,
     /// The nodes.
     pub nodes: Vec<NodeFacts>,
     /// By index, from 1 on: what is committed.
@@ -73,7 +69,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Nodes that were never started.
+    /// Nodes that were never started, and all vote.
     pub fn new(options: NodeOptions, peers: Vec<PeerId>, records: Vec<Arc<Mutex<Record>>>) -> Self {
         let node = |record| NodeFacts {
             up: false,
@@ -87,12 +83,11 @@ impl Facts {
             applied: LogIndex::ZERO,
             record,
             forgetful: false,
-            lying: false,
             jumped_at: None,
-            heard: Heard::default(),
         };
         let nodes = records.into_iter().map(node).collect();
-        Self { now: 0, options, peers, nodes, committed: Vec::new(), healed_at: None }
+        let voters = peers.len();
+        Self { now: 0, options, peers, voters, nodes, committed: Vec::new(), healed_at: None }
     }
 
     /// Which node has this name.
@@ -117,19 +112,14 @@ impl Facts {
 
     /// Whether a node holds an entry so that no power loss can take it, as far as its disk can be blamed on the node.
     pub fn holds(&self, node: usize, id: LogId) -> bool {
-        !self.is_answerable(node)
+        !self.is_answerable()
             || self.nodes[node].forgetful
             || self.durable_term(node, id.index) == Some(id.term)
     }
 
-    /// Whether this node promises what its disk holds: not if it was told not to sync, nor if the disk lies.
-    pub fn is_answerable(&self, node: usize) -> bool {
-        self.options.raft.sync && !self.nodes[node].lying
-    }
-
-    /// When a node heard the request that it answers now.
-    pub fn heard_at(&self, node: usize, request: &RaftRequest) -> Option<u64> {
-        self.nodes[node].heard.since(request)
+    /// Whether nodes promise what their disks hold: not if they were told not to sync.
+    pub const fn is_answerable(&self) -> bool {
+        self.options.raft.sync
     }
 
     /// What is committed at an index.
@@ -146,13 +136,9 @@ impl Facts {
                 (node.role, node.leader) = (Role::Uninitialized, None);
                 (node.committed, node.applied) = (LogIndex::ZERO, LogIndex::ZERO);
                 (node.last, node.voted_for) = (LogId::NONE, None);
-                node.heard.clear();
                 node.record.lock().started();
             }
-            Seen::Died { node } => {
-                self.nodes[*node].up = false;
-                self.nodes[*node].heard.clear();
-            }
+            Seen::Died { node } => self.nodes[*node].up = false,
             Seen::Looked { node, inside } => self.looked(*node, *inside),
             Seen::Applies { node, mark } => {
                 self.nodes[*node].applied = mark.id.index;
@@ -163,9 +149,11 @@ impl Facts {
             }
             Seen::Jumps { node } => self.nodes[*node].jumped_at = Some(self.now),
             Seen::Healed => self.healed_at = Some(self.now),
-            Seen::Hears { node, request } => self.nodes[*node].heard.hears(request, self.now),
-            Seen::Answers { node, request, .. } => self.nodes[*node].heard.answers(request),
-            Seen::Sends { .. } | Seen::Appends { .. } | Seen::Truncates { .. } => {}
+            Seen::Hears { .. }
+            | Seen::Answers { .. }
+            | Seen::Sends { .. }
+            | Seen::Appends { .. }
+            | Seen::Truncates { .. } => {}
         }
     }
 

@@ -50,9 +50,9 @@ impl Failure {
     }
 
     /// A promise leaves, whose request came then; its own request, if it is no answer.
-    fn promises(&self, node: usize, came: Option<u64>, what: &str) -> Verdict {
-        match (self.0[node].failed_at, came) {
-            (Some(failed), Some(came)) if came > failed => {
+    fn promises(&self, node: usize, came: u64, what: &str) -> Verdict {
+        match self.0[node].failed_at {
+            Some(failed) if came > failed => {
                 Err(format!("I-14: node {node} has failed, and sends {what}"))
             }
             _ => Ok(()),
@@ -71,17 +71,17 @@ impl Check for Failure {
             Seen::Sends { node, request: RaftRequest::RequestVote(request) }
                 if !request.pre_vote =>
             {
-                self.promises(*node, Some(facts.now), "a RequestVote")
+                self.promises(*node, facts.now, "a RequestVote")
             }
-            Seen::Answers { node, request, answer: RaftResponse::RequestVote(answer) }
+            Seen::Answers { node, heard, answer: RaftResponse::RequestVote(answer), .. }
                 if answer.granted =>
             {
-                self.promises(*node, facts.heard_at(*node, request), "a vote")
+                self.promises(*node, *heard, "a vote")
             }
-            Seen::Answers { node, request, answer: RaftResponse::AppendEntries(answer) }
+            Seen::Answers { node, heard, answer: RaftResponse::AppendEntries(answer), .. }
                 if answer.success =>
             {
-                self.promises(*node, facts.heard_at(*node, request), "an acceptance")
+                self.promises(*node, *heard, "an acceptance")
             }
             _ => Ok(()),
         }

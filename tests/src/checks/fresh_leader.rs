@@ -46,11 +46,11 @@ impl Check for FreshLeader {
             Seen::Hears { node, request: RaftRequest::TimeoutNow(_) } => {
                 self.0[*node].told = Some(facts.now);
             }
-            Seen::Answers { node, request, answer: RaftResponse::AppendEntries(answer) }
+            Seen::Answers { node, heard, answer: RaftResponse::AppendEntries(answer), .. }
                 if answer.success =>
             {
                 let contact = &mut self.0[*node].contact;
-                *contact = facts.heard_at(*node, request).max(*contact);
+                *contact = Some(*heard).max(*contact);
             }
             Seen::Sends { node, request: request @ RaftRequest::RequestVote(_) } => {
                 return self.stands(*node, request.name(), facts);

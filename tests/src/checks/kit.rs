@@ -151,6 +151,8 @@ pub(super) struct World<C> {
     pub(super) check: C,
     pub(super) facts: Facts,
     pub(super) disks: Vec<FakeDisk>,
+    /// When a request came the last time.
+    heard: u64,
 }
 
 impl<C: Check> World<C> {
@@ -159,7 +161,7 @@ impl<C: Check> World<C> {
         let record = |disk: &FakeDisk| Arc::new(Mutex::new(Record::new(disk.clone())));
         let records = disks.iter().map(record).collect();
         let facts = Facts::new(NodeOptions::default(), (0..3).map(peer).collect(), records);
-        Self { check, facts, disks }
+        Self { check, facts, disks, heard: 0 }
     }
 
     pub(super) fn see(&mut self, seen: &Seen<'_>) -> Verdict {
@@ -178,6 +180,7 @@ impl<C: Check> World<C> {
     }
 
     pub(super) fn hears(&mut self, node: usize, request: &RaftRequest) -> Verdict {
+        self.heard = self.facts.now;
         self.see(&Seen::Hears { node, request })
     }
 
@@ -185,13 +188,14 @@ impl<C: Check> World<C> {
         self.see(&Seen::Sends { node, request })
     }
 
+    /// It answers a request that came when one came the last time.
     pub(super) fn answers(
         &mut self,
         node: usize,
         request: &RaftRequest,
         answer: &RaftResponse,
     ) -> Verdict {
-        self.see(&Seen::Answers { node, request, answer })
+        self.see(&Seen::Answers { node, request, heard: self.heard, answer })
     }
 
     /// Lets so many milliseconds pass.

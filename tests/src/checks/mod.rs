@@ -11,9 +11,9 @@ pub mod election_safety;
 pub mod facts;
 pub mod failure;
 pub mod fresh_leader;
-pub mod heard;
 #[cfg(test)]
 mod kit;
+pub mod learners;
 pub mod linear;
 pub mod log_matching;
 pub mod look;
@@ -76,6 +76,8 @@ pub enum Seen<'a> {
         node: usize,
         /// The request.
         request: &'a RaftRequest,
+        /// When it reached the node, in the time of the world: an answer may leave long after what it promises was decided.
+        heard: u64,
         /// The answer.
         answer: &'a RaftResponse,
     },
@@ -164,6 +166,7 @@ fn all(nodes: usize) -> Vec<Box<dyn Check + Send>> {
         Box::new(truncation::Truncation::new(nodes)),
         Box::new(log_matching::LogMatching::default()),
         Box::new(election_safety::ElectionSafety::default()),
+        Box::new(learners::Learners::new(nodes)),
         Box::new(append_only::AppendOnly),
         Box::new(replication::Replication::new(nodes)),
         Box::new(commit_rule::CommitRule),

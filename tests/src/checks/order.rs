@@ -80,7 +80,7 @@ impl Check for Order {
             {
                 self.promises(*node, request.term);
             }
-            Seen::Answers { node, request: RaftRequest::RequestVote(request), answer } => {
+            Seen::Answers { node, request: RaftRequest::RequestVote(request), answer, .. } => {
                 let grants = matches!(answer, RaftResponse::RequestVote(vote) if vote.granted);
                 if grants && !request.pre_vote {
                     self.promises(*node, request.term);

@@ -38,7 +38,8 @@ impl Check for Progress {
             let (term, was) = (inside.term(), since.term);
             return Err(format!("I-28: no end of elections: term {term}, after the faults {was}"));
         }
-        let majority = facts.nodes.iter().filter(|node| node.up).count() > facts.nodes.len() / 2;
+        let voters = &facts.nodes[..facts.voters];
+        let majority = voters.iter().filter(|node| node.up).count() > voters.len() / 2;
         let idle = !majority
             || inside.role().is_leader_like() && inside.committed() == inside.last_log().index;
         if idle || facts.committed.len() > since.committed {

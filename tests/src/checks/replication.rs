@@ -73,7 +73,7 @@ fn judge(before: &Believed, now: &PeerProgress<'_>, inside: &dyn Look, facts: &F
     }
     // With a newer term it may have been told to forget some of it.
     let newer = facts.durable_meta_term(peer) > inside.term();
-    if newer || !facts.is_answerable(peer) {
+    if newer || !facts.is_answerable() {
         return Ok(());
     }
     let (here, there) = (inside.term_of(matched), facts.durable_term(peer, matched));

@@ -17,7 +17,7 @@ impl Votes {
     fn votes(&mut self, node: usize, request: &RequestVoteRequest, facts: &Facts) -> Verdict {
         let (term, candidate) = (request.term, &request.server);
         let (facts, mut record) = (&facts.nodes[node], facts.nodes[node].record.lock());
-        if !facts.lying && !record.was_durable(term, candidate) {
+        if !record.was_durable(term, candidate) {
             let durable = record.durable_meta();
             return Err(format!(
                 "I-13: node {node} votes for {candidate} in term {term}, durable is {durable:?}"
@@ -69,6 +69,7 @@ impl Check for Votes {
                 node,
                 request: RaftRequest::RequestVote(request),
                 answer: RaftResponse::RequestVote(answer),
+                ..
             } if answer.granted && !request.pre_vote => {
                 is_in_order(*node, request, answer.term, facts)?;
                 self.votes(*node, request, facts)
@@ -110,8 +111,6 @@ mod tests {
         world.disks[0].set(0);
         world.meta(0, 4, Some(0));
         assert_breaks(&world.sends(0, &vote(0, 4, (0, 0), false)), "I-13");
-        world.facts.nodes[0].lying = true;
-        world.sends(0, &vote(0, 4, (0, 0), false)).unwrap();
     }
 
     #[test]

@@ -79,12 +79,12 @@ impl Watch {
         }
     }
 
-    /// An answer leaves a node.
-    pub fn answers(&self, life: Life, request: &RaftRequest, answer: &RaftResponse) {
+    /// The answer to what it heard then leaves a node.
+    pub fn answers(&self, life: Life, request: &RaftRequest, heard: u64, answer: &RaftResponse) {
         if self.hub.is_alive(life) {
             self.look(life.node);
             self.timeline.answers(self.hub.now(), life.node, request, answer);
-            self.see(&Seen::Answers { node: life.node, request, answer });
+            self.see(&Seen::Answers { node: life.node, request, heard, answer });
         }
     }
 }

@@ -81,12 +81,13 @@ struct Server {
 impl RaftServerService for Server {
     fn handle(&self, request: RaftRequest) -> BoxFuture<'static, Result<RaftResponse, Status>> {
         self.watch.hears(self.life, &request);
+        let heard = self.watch.hub.now();
         let answer = self.inner.handle(request.clone());
         let (watch, life) = (Arc::clone(&self.watch), self.life);
         Box::pin(async move {
             let answer = answer.await;
             if let Ok(answer) = &answer {
-                watch.answers(life, &request, answer);
+                watch.answers(life, &request, heard, answer);
             }
             answer
         })
