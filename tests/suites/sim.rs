@@ -22,12 +22,12 @@ const RARE: [(&str, &str); 1] =
     [("late_leaders", "a vote would have to travel for longer than a whole later election takes")];
 
 /// What must have gone wrong on purpose.
-const FAULTS: [&str; 18] = [
+const FAULTS: [&str; 19] = [
     "bit flip",
     "clock jump",
-    "disk full",
     "drift",
     "kill",
+    "little room",
     "message cut",
     "message late",
     "message lost",
@@ -39,6 +39,7 @@ const FAULTS: [&str; 18] = [
     "slow disk",
     "start refused",
     "sync fails",
+    "sync fails and loses",
     "torn power loss",
     "write fails",
 ];

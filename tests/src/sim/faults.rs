@@ -56,32 +56,39 @@ impl Armed {
         *self = Self { failed: self.has_failed(), ..Self::default() };
     }
 
-    fn op(&mut self, op: &Op) -> Result<Verdict, Death> {
+    fn op(&mut self, op: &Op) -> Blow {
         if let Some((left, death)) = &mut self.at_op {
             *left = left.saturating_sub(1);
             if *left == 0 {
                 let death = *death;
                 self.at_op = None;
-                return Err(death);
+                return Blow::Death(death);
             }
         }
-        let fails = match op {
-            Op::Sync(_) => self.fail_sync.is_some(),
-            _ => matches!(op, Op::Write(..)) && self.fail_write,
-        };
-        self.failed |= fails;
-        match op {
-            Op::Sync(_) => Ok(match self.fail_sync.take() {
-                Some(true) => Verdict::FailLosing(ErrorKind::Other),
-                Some(false) => Verdict::Fail(ErrorKind::Other),
-                None => Verdict::Go,
-            }),
+        let blow = match op {
+            Op::Sync(_) => match self.fail_sync.take() {
+                Some(true) => {
+                    Blow::Failure("sync fails and loses", Verdict::FailLosing(ErrorKind::Other))
+                }
+                Some(false) => Blow::Failure("sync fails", Verdict::Fail(ErrorKind::Other)),
+                None => Blow::None,
+            },
             Op::Write(..) if std::mem::take(&mut self.fail_write) => {
-                Ok(Verdict::Fail(ErrorKind::StorageFull))
+                Blow::Failure("write fails", Verdict::Fail(ErrorKind::StorageFull))
             }
-            _ => Ok(Verdict::Go),
-        }
+            _ => Blow::None,
+        };
+        self.failed |= matches!(blow, Blow::Failure(..));
+        blow
     }
+}
+
+/// What hits an operation of a disk.
+enum Blow {
+    None,
+    /// A fault of this kind.
+    Failure(&'static str, Verdict),
+    Death(Death),
 }
 
 /// What was done to nodes, by kind.
@@ -102,16 +109,32 @@ impl FaultCount {
     }
 }
 
-/// The hook of a node's disk. `die` ends the node, in the middle of what it does.
-pub fn hook(armed: Arc<Mutex<Armed>>, die: impl Fn(Death) + Send + Sync + 'static) -> Hook {
+/// What the hook of a disk tells the world.
+pub trait Struck: Send + Sync {
+    /// The node ends, in the middle of what it does.
+    fn dies(&self, how: Death);
+
+    /// A fault of this kind has hit an operation.
+    fn fails(&self, kind: &'static str);
+}
+
+/// The hook of a node's disk.
+pub fn hook(armed: Arc<Mutex<Armed>>, struck: impl Struck + 'static) -> Hook {
     Arc::new(move |op, when| {
         if when == When::After {
             return Verdict::Go;
         }
-        let decided = armed.lock().op(op);
-        decided.unwrap_or_else(|death| {
-            die(death);
-            Verdict::Go
-        })
+        let blow = armed.lock().op(op);
+        match blow {
+            Blow::None => Verdict::Go,
+            Blow::Failure(kind, verdict) => {
+                struck.fails(kind);
+                verdict
+            }
+            Blow::Death(how) => {
+                struck.dies(how);
+                Verdict::Go
+            }
+        }
     })
 }

@@ -88,18 +88,18 @@ impl World {
         let kind = match *action {
             Action::FailSync(node, lose) => {
                 self.nodes[node].armed.lock().fail_sync = Some(lose);
-                "sync fails"
+                return;
             }
             Action::FailWrite(node) => {
                 self.nodes[node].armed.lock().fail_write = true;
-                "write fails"
+                return;
             }
             Action::Room(node, bytes) => {
                 let disk = &self.nodes[node].disk;
                 let used: u64 = disk.files().iter().map(|(_, length)| length).sum();
                 disk.set_capacity(Some(used + bytes));
                 self.nodes[node].armed.lock().may_fail();
-                "disk full"
+                "little room"
             }
             Action::SlowDisk(node, micros) => {
                 let pace = (micros / 2, micros);

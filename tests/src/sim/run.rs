@@ -229,9 +229,10 @@ pub(super) fn comes_to_rest(world: &Arc<World>, patience: u64) -> bool {
     }
 }
 
-/// Whether so many disks are damaged that the rest is no majority.
+/// Whether so many disks are damaged that the rest of the voters is no majority.
 fn is_halted(world: &World) -> bool {
-    up(world).count() <= world.nodes.len() / 2
+    let voters = world.voters();
+    up(world).filter(|&node| node < voters).count() <= voters / 2
 }
 
 fn check_history(world: &World) {

@@ -15,6 +15,7 @@ pub fn plan_of(seed: u64) -> Plan {
     let mut plan = Plan {
         seed,
         nodes,
+        learners: learners(seed, nodes),
         hurt,
         wire: dice.chance(150),
         policy: policy(&mut dice, nodes),
@@ -26,8 +27,16 @@ pub fn plan_of(seed: u64) -> Plan {
         load: load(&mut dice),
         ..Plan::default()
     };
-    plan.events = Faults::new(&mut dice, nodes).events(&mut dice, hurt * 1000);
+    let voters = nodes - plan.learners;
+    plan.events = Faults::new(&mut dice, nodes, voters).events(&mut dice, hurt * 1000);
     plan
+}
+
+/// Seldom some, and two voters at least. By dice of their own: all else stays as it is without them.
+fn learners(seed: u64, nodes: usize) -> usize {
+    let mut dice = Dice::new(seed, "learners");
+    let some = nodes > 2 && dice.chance(150);
+    if some { dice.one(&[1, 1, 2]).min(nodes - 2) } else { 0 }
 }
 
 fn policy(dice: &mut Dice, nodes: usize) -> Policy {
@@ -119,6 +128,7 @@ fn load(dice: &mut Dice) -> Load {
 /// What may happen in a run: every kind with a weight, 0 for most.
 struct Faults {
     nodes: usize,
+    voters: usize,
     crash: u64,
     at_point: u64,
     at_op: u64,
@@ -136,10 +146,11 @@ struct Faults {
 }
 
 impl Faults {
-    fn new(dice: &mut Dice, nodes: usize) -> Self {
+    fn new(dice: &mut Dice, nodes: usize, voters: usize) -> Self {
         let mut sometimes = |often: u64, weight: u64| if dice.chance(often) { weight } else { 0 };
         Self {
             nodes,
+            voters,
             crash: sometimes(500, 10),
             at_point: sometimes(400, 10),
             at_op: sometimes(400, 10),
@@ -239,7 +250,7 @@ impl Faults {
             }
             Some(9) => add(0, Action::Jump(node, dice.one(&[10_000, 1_000_000, 60_000_000]))),
             // One damaged disk is enough: a majority must stay whole.
-            Some(10) if self.nodes > 2 => {
+            Some(10) if self.voters > 2 => {
                 add(0, Action::Stop(0));
                 add(400_000, Action::Flip(0, dice.below(1 << 30)));
                 add(600_000, Action::Boot(0));

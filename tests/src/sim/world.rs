@@ -1,7 +1,7 @@
 //! A world: nodes with disks and clocks on a network, and what can be done to them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use jraft_core::env::Env;
@@ -18,7 +18,7 @@ use super::client::History;
 use super::clock::NodeClock;
 use super::dice::Key;
 use super::env::env_of;
-use super::faults::{Armed, FaultCount, hook};
+use super::faults::{Armed, FaultCount, Struck, hook};
 use super::hub::{Hub, Life, Step};
 use super::machine::{Machine, Table};
 use super::net::bytes::ByteNet;
@@ -109,6 +109,26 @@ pub fn options_of(plan: &Plan) -> Result<NodeOptions, String> {
     Ok(options)
 }
 
+/// The disk of a node, as its hook sees it. Weakly: it is part of the world.
+struct DiskOf {
+    world: Weak<World>,
+    node: usize,
+}
+
+impl Struck for DiskOf {
+    fn dies(&self, how: Death) {
+        if let Some(world) = self.world.upgrade() {
+            world.crash(self.node, how);
+        }
+    }
+
+    fn fails(&self, kind: &'static str) {
+        if let Some(world) = self.world.upgrade() {
+            world.faults.lock().count(kind);
+        }
+    }
+}
+
 impl World {
     /// The world of a plan, with all nodes down.
     ///
@@ -139,7 +159,8 @@ impl World {
             hub.clock(Some(node), |clock, _| *clock = NodeClock::new(start, drift));
         }
         let records = nodes.iter().map(|node| Arc::clone(&node.record)).collect();
-        let facts = Facts::new(options.clone(), peers.clone(), records);
+        let mut facts = Facts::new(options.clone(), peers.clone(), records);
+        facts.voters -= plan.learners;
         let timeline = if with_timeline { Timeline::of(&peers) } else { Timeline::off() };
         let watch = Watch::new(Arc::clone(&hub), Judge::new(facts), timeline);
         let links = Arc::new(Mutex::new(Links::new(plan.seed, plan.nodes, plan.net)));
@@ -165,16 +186,11 @@ impl World {
         Ok(world)
     }
 
-    /// Disks and points let nodes die through the world. Weakly: they are part of it.
+    /// Disks let nodes die through the world.
     fn arm(self: &Arc<Self>) {
         for (node, machinery) in self.nodes.iter().enumerate() {
-            let world = Arc::downgrade(self);
-            let die = move |death| {
-                if let Some(world) = world.upgrade() {
-                    world.crash(node, death);
-                }
-            };
-            machinery.disk.set_hook(Some(hook(Arc::clone(&machinery.armed), die)));
+            let struck = DiskOf { world: Arc::downgrade(self), node };
+            machinery.disk.set_hook(Some(hook(Arc::clone(&machinery.armed), struck)));
         }
     }
 
@@ -199,6 +215,11 @@ impl World {
     /// The names of the nodes.
     pub fn peers(&self) -> &[PeerId] {
         &self.peers
+    }
+
+    /// So many of them, the first ones, vote.
+    pub const fn voters(&self) -> usize {
+        self.plan.nodes - self.plan.learners
     }
 
     /// The options of the nodes.
@@ -291,13 +312,16 @@ impl World {
 
     // Lives.
 
-    /// Starts a node that is down; one that is up but has failed is killed before.
+    /// Starts a node that is down. One that has failed is shut down before, as its supervisor would: its closures end, too.
     pub fn boot(self: &Arc<Self>, node: usize) {
         if let Some(handle) = self.watch.node(node) {
-            if handle.status().role != Role::Error {
-                return;
+            if handle.status().role == Role::Error {
+                let world = Arc::clone(self);
+                // Not at once: what the old process left is buried first.
+                let again = move || world.hub.clone().after(1_000_000, move || world.boot(node));
+                self.stop_and(node, again);
             }
-            self.crash(node, Death::Kill);
+            return;
         }
         if self.hub.life(node).is_some() {
             return;
@@ -328,7 +352,7 @@ impl World {
         };
         let Ok(group) = GROUP.parse::<GroupId>() else { return };
         let meta = SimMeta::new(parts.clone(), &group);
-        let (voters, learners) = self.peers.split_at(self.peers.len() - self.plan.learners);
+        let (voters, learners) = self.peers.split_at(self.voters());
         let conf = Configuration::new(voters.to_vec(), learners.to_vec());
         let machine = Machine::new(Arc::clone(&self.watch), life, Arc::clone(&machinery.table));
         let builder = RaftGroupService::builder(group, self.peers[life.node].clone())
@@ -388,6 +412,9 @@ impl World {
         let Some(life) = self.hub.life(node) else { return };
         self.note(Some(node), || format!("dies: {death}"));
         self.crashed.lock().insert(life);
+        if death != Death::Kill {
+            self.bytes.unplug(life);
+        }
         self.end_life(node, death);
         self.faults.lock().count(match death {
             Death::Kill => "kill",
@@ -414,6 +441,11 @@ impl World {
 
     /// A node shuts down in good order.
     pub fn stop(self: &Arc<Self>, node: usize) {
+        self.stop_and(node, || ());
+    }
+
+    /// It shuts down in good order; `then` follows, if it lived so long.
+    fn stop_and(self: &Arc<Self>, node: usize, then: impl FnOnce() + Send + 'static) {
         let Some(life) = self.hub.life(node) else { return };
         let Some(service) = self.nodes[node].service.lock().take() else { return };
         self.note(Some(node), || "shuts down".to_owned());
@@ -423,6 +455,7 @@ impl World {
             service.shutdown().await;
             if world.hub.is_alive(life) {
                 world.end_life(life.node, Death::Kill);
+                then();
             }
         };
         self.hub.spawn(Some(life), "shutdown", Box::pin(task));

@@ -1,9 +1,10 @@
 //! The byte level: connections between nodes as streams of bytes, under the real codec and the real connection manager.
 //!
 //! A chunk of bytes travels like a message, but in order, and none is lost alone: what is lost breaks the connection, or, if
-//! the link is cut, nothing more arrives and nobody is told.
+//! the link is cut, nothing more arrives and nobody is told. The end of a process ends its connections, unless its machine
+//! went down with it: then the others hear nothing until that is up again and does not know them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,7 +27,12 @@ pub struct ByteNet {
     peers: Vec<PeerId>,
     ports: Mutex<Vec<Option<Port>>>,
     connections: Mutex<u64>,
+    /// Processes whose machine lost power.
+    unplugged: Mutex<BTreeSet<Life>>,
 }
+
+/// How long until what nobody confirmed is sent again, in nanoseconds.
+const AGAIN: u64 = 200_000_000;
 
 /// An open port, and whose it is.
 type Port = (Life, Arc<Backlog>);
@@ -40,7 +46,7 @@ impl ByteNet {
     pub fn new(hub: &Arc<Hub>, peers: Vec<PeerId>, links: Arc<Mutex<Links>>) -> Arc<Self> {
         let ports = Mutex::new(peers.iter().map(|_| None).collect());
         let (hub, connections) = (Arc::clone(hub), Mutex::new(0));
-        Arc::new(Self { hub, links, peers, ports, connections })
+        Arc::new(Self { hub, links, peers, ports, connections, unplugged: Mutex::default() })
     }
 
     /// The network as one process sees it.
@@ -48,14 +54,32 @@ impl ByteNet {
         Arc::new(Seat { net: Arc::clone(self), life })
     }
 
-    fn connect(self: &Arc<Self>, from: Life, to: &Endpoint) -> io::Result<ByteStream> {
-        let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
-        let node = self.peers.iter().position(|peer| peer.endpoint() == to).ok_or_else(refused)?;
+    /// The machine of this process loses power, before the process ends.
+    pub fn unplug(&self, life: Life) {
+        self.unplugged.lock().insert(life);
+    }
+
+    /// Whether the machine of a process is down: it lost power, and no other process has started since.
+    fn is_off(&self, life: Life) -> bool {
+        self.unplugged.lock().contains(&life) && self.hub.life(life.node).is_none()
+    }
+
+    /// None if nobody answers, not even with a refusal.
+    fn connect(self: &Arc<Self>, from: Life, to: &Endpoint) -> Option<io::Result<ByteStream>> {
+        let refused = || Some(Err(io::Error::from(io::ErrorKind::ConnectionRefused)));
+        let Some(node) = self.peers.iter().position(|peer| peer.endpoint() == to) else {
+            return refused();
+        };
         if self.links.lock().is_cut(from.node, node) || self.links.lock().is_cut(node, from.node) {
-            return Err(io::ErrorKind::TimedOut.into());
+            return None;
         }
         let port = self.ports.lock()[node].clone();
-        let port = port.filter(|(life, _)| self.hub.is_alive(*life)).ok_or_else(refused)?;
+        if port.as_ref().is_some_and(|(life, _)| self.is_off(*life)) {
+            return None;
+        }
+        let Some(port) = port.filter(|(life, _)| self.hub.is_alive(*life)) else {
+            return refused();
+        };
         let mut connections = self.connections.lock();
         *connections += 1;
         let number = *connections;
@@ -75,7 +99,7 @@ impl ByteNet {
         if let Some(waker) = waker {
             waker.wake();
         }
-        Ok(way(from, port.0, &there, &back))
+        Some(Ok(way(from, port.0, &there, &back)))
     }
 }
 
@@ -169,31 +193,72 @@ impl ByteStream {
     }
 
     fn deliver(&self, chunk: Vec<u8>, wait: u64) {
-        let (net, out, back) =
-            (Arc::clone(&self.net), Arc::clone(&self.out), Arc::clone(&self.into));
-        let (from, to) = (self.from, self.to);
-        self.net.hub.after(wait, move || {
-            let mut links = net.links.lock();
-            if links.is_cut(from.node, to.node) {
-                links.traffic.cut += 1;
-                drop(links);
-                // The rest of the connection would have a hole: it is of no use any more once the link is whole again.
-                out.state.lock().broken = true;
-                return;
-            }
-            drop(links);
-            if !net.hub.is_alive(to) {
-                out.end(true);
-                return back.end(true);
-            }
-            let holed = out.state.lock().broken;
-            if holed { out.end(true) } else { out.arrive(&chunk) }
-        });
+        let ends = self.ends();
+        self.net.hub.after(wait, move || ends.deliver(&chunk));
+    }
+
+    fn ends(&self) -> Ends {
+        Ends {
+            net: Arc::clone(&self.net),
+            from: self.from,
+            to: self.to,
+            out: Arc::clone(&self.out),
+            into: Arc::clone(&self.into),
+        }
     }
 
     fn break_off(&self) {
         self.out.end(true);
         self.into.end(true);
+    }
+}
+
+/// What the network does for one side of a connection.
+struct Ends {
+    net: Arc<ByteNet>,
+    from: Life,
+    to: Life,
+    out: Arc<Pipe>,
+    into: Arc<Pipe>,
+}
+
+impl Ends {
+    fn deliver(self, chunk: &[u8]) {
+        let mut links = self.net.links.lock();
+        if links.is_cut(self.from.node, self.to.node) {
+            links.traffic.cut += 1;
+            drop(links);
+            // The rest of the connection would have a hole: it is of no use any more once the link is whole again.
+            self.out.state.lock().broken = true;
+            return;
+        }
+        drop(links);
+        if !self.net.hub.is_alive(self.to) {
+            return self.nobody_is_there();
+        }
+        let holed = self.out.state.lock().broken;
+        if holed { self.out.end(true) } else { self.out.arrive(chunk) }
+    }
+
+    /// A machine that runs says that it knows no such connection; one that is off is asked again and again.
+    fn nobody_is_there(self) {
+        if self.net.is_off(self.to) {
+            let asks = std::mem::replace(&mut self.out.state.lock().broken, true);
+            if !asks {
+                let hub = Arc::clone(&self.net.hub);
+                hub.after(AGAIN, move || self.ask_again());
+            }
+            return;
+        }
+        self.out.end(true);
+        self.into.end(true);
+    }
+
+    fn ask_again(self) {
+        if self.net.hub.is_alive(self.from) {
+            self.out.state.lock().broken = false;
+            self.deliver(&[]);
+        }
     }
 }
 
@@ -257,14 +322,15 @@ impl AsyncWrite for ByteStream {
 impl Drop for ByteStream {
     /// The other side reads an end, after what is under way; if the link is whole.
     fn drop(&mut self) {
-        let (net, out, into) =
-            (Arc::clone(&self.net), Arc::clone(&self.out), Arc::clone(&self.into));
-        let (from, to) = (self.from, self.to);
-        let wait = out.state.lock().latest.saturating_sub(net.hub.now()) + 100_000;
+        if self.net.unplugged.lock().contains(&self.from) {
+            return;
+        }
+        let ends = self.ends();
+        let wait = self.out.state.lock().latest.saturating_sub(ends.net.hub.now()) + 100_000;
         self.net.hub.after(wait, move || {
-            if !net.links.lock().is_cut(from.node, to.node) {
-                out.end(false);
-                into.end(true);
+            if !ends.net.links.lock().is_cut(ends.from.node, ends.to.node) {
+                ends.out.end(false);
+                ends.into.end(true);
             }
         });
     }
@@ -281,7 +347,10 @@ impl Net for Seat {
         Box::pin(async move {
             let delay = net.links.lock().pace.delay.1;
             net.hub.sleep(Some(life.node), std::time::Duration::from_micros(delay)).await;
-            Ok(Box::new(net.connect(life, &to)?) as Box<dyn Stream>)
+            match net.connect(life, &to) {
+                Some(stream) => stream.map(|stream| Box::new(stream) as Box<dyn Stream>),
+                None => std::future::pending().await,
+            }
         })
     }
 
