@@ -116,6 +116,8 @@ pub struct Record {
     torn: bool,
     /// A write or a sync failed in this life.
     failed: bool,
+    /// The library was told of it.
+    told: bool,
     trouble: Option<String>,
 }
 
@@ -131,6 +133,7 @@ impl Record {
             metas: Vec::new(),
             torn: false,
             failed: false,
+            told: false,
             trouble: None,
         }
     }
@@ -138,7 +141,7 @@ impl Record {
     /// The node is dead; its next life uses this handle of the disk.
     pub fn died(&mut self, disk: impl Floor + 'static) {
         self.disk = Box::new(disk);
-        self.failed = false;
+        (self.failed, self.told) = (false, false);
     }
 
     /// The disk is new and empty.
@@ -148,7 +151,7 @@ impl Record {
 
     /// A new process starts. What a dead one left unfinished may have failed after its death.
     pub const fn started(&mut self) {
-        self.failed = false;
+        (self.failed, self.told) = (false, false);
     }
 
     /// In a few words, for a person.
@@ -164,9 +167,19 @@ impl Record {
         self.trouble.take()
     }
 
-    /// Whether the node was told of a failed write or sync.
+    /// Whether a write or a sync failed in this life.
     pub const fn failed(&self) -> bool {
         self.failed
+    }
+
+    /// Whether the library was told of that.
+    pub const fn told(&self) -> bool {
+        self.told
+    }
+
+    /// The library is told how a write or a sync ended.
+    pub const fn tells(&mut self, result: &Result<(), StorageError>) {
+        self.told |= result.is_err();
     }
 
     /// Whether the last start found less than all that had been written.

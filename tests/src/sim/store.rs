@@ -162,6 +162,7 @@ async fn run_syncs(
         }
         parts.record.lock().log_synced(op, &result);
         parts.wait(0x10a, number, pace).await;
+        parts.record.lock().tells(&result);
         for done in waiting {
             done.finish(result.clone());
         }
@@ -239,7 +240,9 @@ impl SimLog {
     /// What has failed may be there in part, and never counts as durable; the log must not be used again.
     fn judged(&self, result: Result<(), StorageError>) -> Result<(), StorageError> {
         if result.is_err() && self.parts.hub.is_alive(self.parts.life) {
-            self.parts.record.lock().log_failed();
+            let mut record = self.parts.record.lock();
+            record.log_failed();
+            record.tells(&result);
             self.told.store(true, Ordering::Relaxed);
         }
         result
@@ -314,6 +317,7 @@ async fn run_saves(
             }
             parts.record.lock().meta_saved(op, &result);
             parts.wait(0x3e7b, number, pace).await;
+            parts.record.lock().tells(&result);
             done.finish(result);
         }
     }
