@@ -1,4 +1,4 @@
-//! I-14: a node whose disk failed says so, and promises nothing any more.
+//! I-14: a node whose disk failed says so, and promises nothing and commits nothing any more.
 //!
 //! What it had decided before may still be on its way out: an answer counts if its request came after the failure.
 
@@ -35,6 +35,13 @@ impl Failure {
     fn looked(&mut self, node: usize, inside: &dyn Look, facts: &Facts) -> Verdict {
         let life = &mut self.0[node];
         if inside.role() == Role::Error {
+            let before = facts.nodes[node].committed;
+            if life.failed_at.is_some() && inside.committed() > before {
+                let now = inside.committed();
+                return Err(format!(
+                    "I-14: node {node} has failed, and commits {now} after {before}"
+                ));
+            }
             life.failed_at.get_or_insert(facts.now);
         } else if inside.role().is_active() && facts.nodes[node].record.lock().told() {
             if life.failed_at.is_some() {
@@ -151,6 +158,16 @@ mod tests {
         }
         world.wait(50);
         assert_breaks(&world.look(0, &follower()), "I-14");
+    }
+
+    #[test]
+    fn who_commits_after_a_failure_is_found() {
+        let mut world = World::new(Failure::new(3));
+        world.look(0, &Fake::new(Role::Leader, 3, &[3; 9]).committed(4)).unwrap();
+        let failed = Fake::new(Role::Error, 3, &[3; 9]);
+        world.look(0, &failed.clone().committed(5)).unwrap();
+        world.look(0, &failed.clone().committed(5)).unwrap();
+        assert_breaks(&world.look(0, &failed.committed(6)), "I-14");
     }
 
     #[test]
