@@ -241,6 +241,32 @@ mod tests {
     }
 
     #[test]
+    fn a_stored_batch_is_handed_out_itself_if_all_of_it_is_wanted() {
+        let mut buffer = buffer(&[(1, 2), (3, 3)]);
+        let stored = |buffer: &LogBuffer, first: u64| {
+            let slice = buffer.slices(LogIndex(first), LogIndex(first)).remove(0);
+            std::ptr::from_ref(slice.batch.entries())
+        };
+        for (first, count) in [(1, 2), (3, 3)] {
+            let limit = BatchLimit { entries: count, ..WIDE };
+            let whole = buffer.batch(LogIndex(first), limit);
+            assert!(std::ptr::eq(whole.entries(), stored(&buffer, first)), "{first}");
+        }
+        // What was cut off at either side is not handed out again.
+        buffer.truncate_suffix(LogIndex(4));
+        let part = buffer.batch(LogIndex(3), WIDE);
+        assert_eq!(indexes(&part), [3, 4]);
+        assert!(!std::ptr::eq(part.entries(), stored(&buffer, 3)));
+        let slice = slice(1, 4);
+        for (first, last) in [(1, 3), (2, 4), (2, 3)] {
+            let part = slice.between(LogIndex(first), LogIndex(last)).unwrap();
+            assert!(part.as_batch().is_none(), "{first} to {last}");
+        }
+        let all = slice.between(LogIndex(1), LogIndex(4)).unwrap();
+        assert_eq!(all.as_batch().map(EntryBatch::len), Some(4));
+    }
+
+    #[test]
     fn slices_cover_exactly_the_asked_range() {
         let buffer = buffer(&[(1, 2), (3, 3), (6, 2)]);
         let found = buffer.slices(LogIndex(2), LogIndex(6));
