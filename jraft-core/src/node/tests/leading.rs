@@ -205,6 +205,38 @@ fn a_peer_far_behind_is_fed_from_the_disk() {
 }
 
 #[test]
+fn a_read_that_began_before_a_reset_is_not_taken_for_the_next_one() {
+    let mut options = NodeOptions::default();
+    options.raft.max_entries_size = 8;
+    let images = vec![image(1, &[1; 40]), image(1, &[1; 40]), Image::default()];
+    let mut group = Group::from(options, images, "a:1,b:1,c:1");
+    group.slow(0);
+    group.pass(3000);
+    group.act(0, |state, now, fx| state.elect_self("test", now, fx));
+    group.save(0);
+    group.settle();
+    assert!(group.read(0), "entries 1 to 8, then 9 to 16 are asked for");
+    for packet in group.take(|packet| packet.to == 2) {
+        group.lose(packet);
+    }
+    group.settle();
+    group.pass(100);
+    group.fire(0, TimerKind::Heartbeat);
+    group.settle();
+    let reads = &group.members[0].reads;
+    assert_eq!(reads.iter().map(|read| read.from.0).collect::<Vec<_>>(), [9, 1]);
+    assert!(group.read(0));
+    assert_eq!(
+        (group.state(0).role(), group.net.len()),
+        (Role::Leader, 0),
+        "the first is too late"
+    );
+    group.quick(0);
+    group.settle();
+    assert_eq!(group.disk(2).durable.log, group.disk(0).durable.log);
+}
+
+#[test]
 fn a_probe_steps_back_one_by_one_through_a_longer_wrong_log() {
     let theirs = [1, 1, 2, 2, 2, 2];
     let mut group = group_of(vec![image(3, &[1, 1, 3]), image(3, &[1, 1, 3]), image(2, &theirs)]);

@@ -28,6 +28,7 @@ mod mutants;
 mod net;
 mod promises;
 mod random;
+mod state;
 #[cfg(feature = "shuttle")]
 mod threads;
 mod truth;
