@@ -264,6 +264,9 @@ fn t_vote_11_a_learner_never_stands() {
     assert!(group.members[0].timers.is_empty(), "no timer");
     group.pass(60_000);
     group.fire(0, TimerKind::Election);
+    assert!(group.state(0).pre_vote.is_none());
+    group.act(0, |state, now, fx| state.elect_self("test", now, fx));
+    assert_eq!((group.state(0).role(), group.state(0).term().0), (Role::Follower, 0));
     group.heartbeat(1, 0, 3).accepted();
     assert_eq!(group.timeout_now(1, 0, 3).stands(), Some((3, false)));
     assert!(group.members[0].timers.is_empty() && group.net.is_empty());
