@@ -204,6 +204,33 @@ fn a_peer_far_behind_is_fed_from_the_disk() {
     assert_eq!(group.members[0].applied, LogIndex(41));
 }
 
+/// What a leader holds in memory, with a budget, after so many entries that one of its two peers lacks.
+fn held(entries: usize, budget: usize) -> usize {
+    let mut options = NodeOptions::default();
+    options.raft.max_logs_in_memory_bytes = budget as i64;
+    let mut group = Group::with(3, options);
+    group.elect(0);
+    group.crash(2, 0, false);
+    for _ in 0..entries {
+        group.propose(0, 1);
+        group.settle();
+    }
+    group.turn(0);
+    assert_eq!(group.members[0].applied, LogIndex(1 + entries as u64));
+    group.state(0).log.bytes_in_memory()
+}
+
+#[test]
+fn what_a_peer_lacks_is_kept_up_to_a_quarter_of_the_budget() {
+    let each = held(1, 1 << 20);
+    assert!(each > 0);
+    let budget = 4 * 3 * each;
+    assert_eq!((held(0, budget), held(2, budget)), (0, 2 * each));
+    // The third is too much: what is applied goes, and the third stays.
+    assert_eq!(held(3, budget), each);
+    assert_eq!(held(3, budget + 4), 3 * each);
+}
+
 #[test]
 fn a_read_that_began_before_a_reset_is_not_taken_for_the_next_one() {
     let mut options = NodeOptions::default();
