@@ -20,6 +20,8 @@ const SEGMENT: u64 = 64 << 20;
 struct Wal {
     engine: WalEngine,
     storage: Box<dyn LogStorage>,
+    /// Or only flushes.
+    syncs: bool,
     next: u64,
     kept: u64,
 }
@@ -104,7 +106,7 @@ fn reopening(dir: &Path) {
     wal.engine.close().unwrap();
     let start = Instant::now();
     let log = slog::Logger::root(slog::Discard, slog::o!());
-    let mut engine = WalEngine::open(disk(), dir, options(false), log).unwrap();
+    let mut engine = WalEngine::open(disk(), dir, options(), log).unwrap();
     let opened = engine.open(&"g".parse().unwrap()).unwrap();
     let took = start.elapsed();
     assert_eq!(opened.recovered.last.0, count);
@@ -125,9 +127,9 @@ fn reopening(dir: &Path) {
 impl Wal {
     fn open(dir: &Path, sync: bool) -> Self {
         let log = slog::Logger::root(slog::Discard, slog::o!());
-        let mut engine = WalEngine::open(disk(), dir, options(sync), log).unwrap();
+        let mut engine = WalEngine::open(disk(), dir, options(), log).unwrap();
         let opened = engine.open(&"g".parse().unwrap()).unwrap();
-        Self { engine, storage: opened.storage, next: 1, kept: 1 }
+        Self { engine, storage: opened.storage, syncs: sync, next: 1, kept: 1 }
     }
 
     fn batch(&mut self, count: u64, payload: &Bytes) -> Vec<LogEntry> {
@@ -138,7 +140,11 @@ impl Wal {
     }
 
     fn sync(&mut self) {
-        self.engine.sync(Durable::new(|end| end.unwrap()));
+        if self.syncs {
+            self.engine.sync(Durable::new(|end| end.unwrap()));
+        } else {
+            self.engine.flush().unwrap();
+        }
     }
 
     /// Leaves used segments behind, so that what is measured is not the filling of new ones: the plain file is filled.
@@ -216,8 +222,8 @@ fn payload(bytes: usize) -> Bytes {
     (0..bytes).map(|at| (at * 131 + 7) as u8).collect::<Vec<u8>>().into()
 }
 
-fn options(sync: bool) -> WalOptions {
-    WalOptions { segment_bytes: SEGMENT, sync, ..WalOptions::default() }
+fn options() -> WalOptions {
+    WalOptions { segment_bytes: SEGMENT, ..WalOptions::default() }
 }
 
 fn disk() -> Arc<dyn Disk> {

@@ -108,7 +108,7 @@ pub fn open(
     options: &RaftOptions,
     log: Logger,
 ) -> Result<OpenedStorage, StorageError> {
-    let wal = WalOptions { sync: options.sync, ..WalOptions::default() };
+    let wal = WalOptions { segment_bytes: options.wal_segment_bytes, ..WalOptions::default() };
     DataDir::open(Arc::new(RealDisk::new()), path)?.storage(group, wal, log)
 }
 

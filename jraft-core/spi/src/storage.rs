@@ -134,6 +134,13 @@ pub trait LogEngine: Send + 'static {
     /// Makes all that was written before, of all groups, durable. `done` may be finished now or later.
     fn sync(&mut self, done: Durable);
 
+    /// Hands all that was written before, of all groups, to the operating system: the end of this process does not take
+    /// it any more, a loss of power still may. Asked instead of [`Self::sync`] when no group needs more (the option
+    /// `sync`). To be implemented by whoever keeps in memory what `append` took.
+    fn flush(&mut self) -> Result<(), StorageError> {
+        Ok(())
+    }
+
     /// False if nothing here ever waits: the engine then runs on the loop, without a thread.
     fn may_block(&self) -> bool {
         true

@@ -45,6 +45,10 @@ impl LogEngine for DataDirEngine {
         }
     }
 
+    fn flush(&mut self) -> Result<(), StorageError> {
+        self.wal.as_mut().map_or(Ok(()), LogEngine::flush)
+    }
+
     fn syncs(&self) -> u64 {
         self.wal.as_ref().map_or(0, LogEngine::syncs)
     }

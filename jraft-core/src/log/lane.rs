@@ -30,7 +30,7 @@ pub(crate) trait DiskListener: Send + Sync {
 pub(crate) struct OpenGroup {
     pub(crate) group: GroupId,
     pub(crate) meta: Box<dyn RaftMetaStorage>,
-    /// False: written is enough, for tests and benchmarks (the option `sync`).
+    /// False: in the hands of the operating system is enough (the option `sync`).
     pub(crate) sync: bool,
 }
 
@@ -166,7 +166,7 @@ struct Group {
     meta: Box<dyn RaftMetaStorage>,
     listener: Option<Arc<dyn DiskListener>>,
     sync: bool,
-    /// Written, and not yet known to be durable.
+    /// Written, and not yet known to be durable, or flushed.
     written: Option<LogTicket>,
 }
 
@@ -268,16 +268,14 @@ impl Worker {
             }
         }
         sim_point!("after log write");
-        if group.sync {
-            group.written = Some(ticket);
-        } else if let Some(listener) = &group.listener {
-            listener.log_durable(ticket, Ok(()));
-        }
+        group.written = Some(ticket);
         bytes
     }
 
-    /// One sync for whatever all groups have written.
+    /// One sync for whatever all groups have written; or a flush, if that is enough for all of them.
     fn sync(&mut self) {
+        let mut written = self.groups.values().filter(|group| group.written.is_some());
+        let must_last = written.any(|group| group.sync);
         let told: Vec<(Arc<dyn DiskListener>, LogTicket)> = (self.groups.values_mut())
             .filter_map(|group| group.written.take().zip(group.listener.clone()))
             .map(|(ticket, listener)| (listener, ticket))
@@ -287,14 +285,19 @@ impl Worker {
         }
         sim_point!("before log sync");
         let failed = Arc::clone(&self.failed);
-        self.engine.sync(Durable::new(move |result| {
+        let done = Durable::new(move |result| {
             for (listener, ticket) in told {
                 listener.log_durable(ticket, result.clone());
             }
             if let Err(error) = result {
                 failed.lock().get_or_insert(error);
             }
-        }));
+        });
+        if must_last {
+            self.engine.sync(done);
+        } else {
+            done.finish(self.engine.flush());
+        }
         sim_point!("after log sync");
         self.lane.syncs.store(self.engine.syncs(), Ordering::Relaxed);
         self.has_failed();

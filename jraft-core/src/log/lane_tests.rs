@@ -12,10 +12,20 @@ use crate::memory::MemoryMetaStorage;
 struct Asked {
     written: usize,
     syncs: Vec<Durable>,
+    flushes: usize,
+    flush_fails: bool,
 }
 
 #[derive(Clone, Default)]
 struct SlowEngine(Arc<Mutex<Asked>>);
+
+impl SlowEngine {
+    /// How many flushes and syncs it was asked for; of syncs those that have not ended.
+    fn asked(&self) -> (usize, usize) {
+        let asked = self.0.lock();
+        (asked.flushes, asked.syncs.len())
+    }
+}
 
 impl LogEngine for SlowEngine {
     fn open(&mut self, _: &GroupId) -> Result<OpenedLog, StorageError> {
@@ -25,6 +35,12 @@ impl LogEngine for SlowEngine {
 
     fn sync(&mut self, done: Durable) {
         self.0.lock().syncs.push(done);
+    }
+
+    fn flush(&mut self) -> Result<(), StorageError> {
+        let mut asked = self.0.lock();
+        asked.flushes += 1;
+        if asked.flush_fails { Err(StorageError::Other("told to fail".to_owned())) } else { Ok(()) }
     }
 }
 
@@ -69,8 +85,8 @@ impl DiskListener for Ear {
     fn meta_durable(&self, _: MetaTicket, _: Result<(), StorageError>) {}
 }
 
-/// A worker with two groups, and who listens for them.
-fn worker(engine: &SlowEngine) -> (Worker, [Arc<Ear>; 2]) {
+/// A worker with two groups that are synced, or not, and who listens for them.
+fn worker_of(engine: &SlowEngine, synced: [bool; 2]) -> (Worker, [Arc<Ear>; 2]) {
     let (running, ended) = oneshot::channel();
     let lane = LogLane {
         queue: LaneQueue::default(),
@@ -91,11 +107,15 @@ fn worker(engine: &SlowEngine) -> (Worker, [Arc<Ear>; 2]) {
     for (slot, ear) in ears.iter().enumerate() {
         let group = format!("g{slot}").parse().unwrap();
         let meta = Box::new(MemoryMetaStorage::new());
-        worker.open(OpenGroup { group, meta, sync: true }).unwrap();
+        worker.open(OpenGroup { group, meta, sync: synced[slot] }).unwrap();
         let listener: Arc<dyn DiskListener> = Arc::clone(ear) as _;
         worker.carry_out(Command::Attach { slot: slot as u64, listener });
     }
     (worker, ears)
+}
+
+fn worker(engine: &SlowEngine) -> (Worker, [Arc<Ear>; 2]) {
+    worker_of(engine, [true, true])
 }
 
 fn write(worker: &mut Worker, slot: u64, index: u64) {
@@ -136,4 +156,34 @@ fn s4_07_a_sync_that_fails_late_ends_the_engine_for_all_groups() {
         sync: true,
     };
     assert!(worker.open(again).is_err());
+}
+
+/// What is still in the memory of the process is lost with it.
+#[test]
+fn who_needs_no_sync_hears_of_a_flush() {
+    let engine = SlowEngine::default();
+    let (mut worker, [synced, flushed]) = worker_of(&engine, [true, false]);
+    write(&mut worker, 1, 1);
+    assert_eq!(engine.asked(), (1, 0));
+    assert_eq!(flushed.0.lock().0, [LogTicket(1)]);
+    // A sync is for all, and is more.
+    let entry = |index| LogEntry::data(LogId::new(LogIndex(index), Term(1)), vec![1].into());
+    let slice = |index| EntrySlice::whole(EntryBatch::new(vec![entry(index)]));
+    worker.write(1, &[LogOp::Append(slice(2))], LogTicket(2));
+    write(&mut worker, 0, 1);
+    assert_eq!(engine.asked(), (1, 1));
+    let sync = engine.0.lock().syncs.remove(0);
+    sync.ok();
+    assert_eq!(synced.0.lock().0, [LogTicket(1)]);
+    assert_eq!(flushed.0.lock().0, [LogTicket(1), LogTicket(2)]);
+}
+
+#[test]
+fn a_flush_that_fails_ends_the_engine() {
+    let engine = SlowEngine::default();
+    let (mut worker, [first, second]) = worker_of(&engine, [false, false]);
+    engine.0.lock().flush_fails = true;
+    write(&mut worker, 1, 1);
+    assert!(second.0.lock().0.is_empty());
+    assert!(first.0.lock().1 >= 1 && second.0.lock().1 >= 1, "all are told");
 }

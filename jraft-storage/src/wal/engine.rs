@@ -85,6 +85,13 @@ impl WalEngine {
         &self.dir
     }
 
+    fn keep_house(&self) {
+        if let Err(error) = self.writer.lock().keep_house() {
+            // The next call reports it.
+            error!(self.log, "the log failed"; "dir" => %self.dir.display(), "error" => %error);
+        }
+    }
+
     /// One group a directory: see [`WalEngine`].
     fn admit(&self, group: &GroupId) -> Result<(), StorageError> {
         let dir = self.dir.display();
@@ -121,10 +128,15 @@ impl LogEngine for WalEngine {
         let result = self.writer.lock().sync();
         let went_well = result.is_ok();
         done.finish(result);
-        if went_well && let Err(error) = self.writer.lock().keep_house() {
-            // The next call reports it.
-            error!(self.log, "the log failed"; "dir" => %self.dir.display(), "error" => %error);
+        if went_well {
+            self.keep_house();
         }
+    }
+
+    fn flush(&mut self) -> Result<(), StorageError> {
+        self.writer.lock().flush()?;
+        self.keep_house();
+        Ok(())
     }
 
     fn syncs(&self) -> u64 {

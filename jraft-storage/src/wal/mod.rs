@@ -29,15 +29,12 @@ pub use engine::WalEngine;
 pub struct WalOptions {
     /// Size of a segment file; an entry that needs more gets a segment of its own. 64 MiB.
     pub segment_bytes: u64,
-    /// Whether a sync reaches the disk. `false` is for measurements only: a power failure loses acknowledged entries.
-    /// Segments are synced all the same when the next one begins.
-    pub sync: bool,
     /// The number of the data directory, written into each segment so that files of two directories are told apart.
     pub directory: u64,
 }
 
 impl Default for WalOptions {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20, sync: true, directory: 0 }
+        Self { segment_bytes: 64 << 20, directory: 0 }
     }
 }

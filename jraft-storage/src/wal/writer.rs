@@ -143,8 +143,13 @@ impl Writer {
     pub(super) fn sync(&mut self) -> Result<(), StorageError> {
         self.guarded(|this| {
             this.write()?;
-            if this.pool.options.sync { this.sync_written() } else { Ok(()) }
+            this.sync_written()
         })
+    }
+
+    /// Hands everything that was taken in to the operating system.
+    pub(super) fn flush(&mut self) -> Result<(), StorageError> {
+        self.guarded(Self::write)
     }
 
     /// What can wait until a sync is reported: gives back old segments, makes the next one ready.

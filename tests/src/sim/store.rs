@@ -204,6 +204,11 @@ impl LogEngine for SimLogEngine {
         self.syncs.push(done);
     }
 
+    fn flush(&mut self) -> Result<(), StorageError> {
+        let Some(opened) = &self.opened else { return Ok(()) };
+        opened.wal.lock().flush()
+    }
+
     fn close(&mut self) -> Result<(), StorageError> {
         let closed = self.opened.as_ref().map_or(Ok(()), |opened| opened.wal.lock().close());
         self.opened = None;

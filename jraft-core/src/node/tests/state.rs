@@ -1,7 +1,7 @@
 //! What a node asserts of itself, and what it says of its role.
 
 use jraft_spi::status::Role;
-use jraft_spi::{LogIndex, NodeOptions, Term};
+use jraft_spi::{NodeOptions, Term};
 
 use super::disk::{Image, voted};
 use super::kit::{Group, log, peer};

@@ -241,8 +241,7 @@ fn padding_is_verified_too() {
 #[test]
 fn segments_of_another_directory_are_refused() {
     let disk = new_disk();
-    let options =
-        |directory| WalOptions { segment_bytes: TINY, directory, ..WalOptions::default() };
+    let options = |directory| WalOptions { segment_bytes: TINY, directory };
     let shared = || crate::testing::shared(disk.clone());
     drop(WalEngine::open(shared(), dir(), options(7), silent()).unwrap());
     let error = WalEngine::open(shared(), dir(), options(8), silent()).err().unwrap();
