@@ -333,6 +333,66 @@ mod tests {
     }
 
     #[test]
+    fn a_window_that_is_exactly_full_is_full_and_opens_with_an_answer() {
+        let mut replicator = replicating(0);
+        let full = replicator.sent(1, 100);
+        assert!(!replicator.wants_entries(NOW, WINDOW));
+        replicator.accepted(full);
+        replicator.sent(1, 99);
+        assert!(replicator.wants_entries(NOW, WINDOW), "what is answered counts no more");
+    }
+
+    #[test]
+    fn what_was_acknowledged_before_is_no_news() {
+        let mut replicator = replicating(0);
+        let (first, second) = (replicator.sent(2, 1), replicator.sent(2, 1));
+        assert_eq!(replicator.accepted(first), Some(LogIndex(2)));
+        assert!(replicator.awaits(second));
+        replicator.next_index = LogIndex(2);
+        let again = replicator.sent(1, 1);
+        assert_eq!(replicator.accepted(again), None);
+    }
+
+    #[test]
+    fn failures_are_counted_until_an_answer() {
+        let mut replicator = replicating(0);
+        for failures in 1..=3 {
+            replicator.sent(1, 1);
+            replicator.block(1 + u64::from(failures), NOW);
+            assert_eq!(replicator.errors(), failures);
+        }
+        let probe = replicator.sent(0, 0);
+        replicator.accepted(probe);
+        assert_eq!(replicator.errors(), 0);
+    }
+
+    #[test]
+    fn a_heartbeat_that_does_not_match_leads_to_a_probe_if_the_peer_lost_entries_or_nothing_is_out()
+    {
+        let probes = |open: bool, theirs| {
+            let mut replicator = replicating(0);
+            let entries = replicator.sent(5, 1);
+            replicator.accepted(entries);
+            if open {
+                replicator.sent(1, 1);
+            }
+            replicator.heartbeat_mismatch(2, LogIndex(theirs)) == ProbeNeed::Probe
+        };
+        assert!(probes(true, 4), "it lost entry 5");
+        assert!(!probes(true, 5) && !probes(true, 6), "the answer to what is out will tell");
+        assert!(probes(false, 5) && probes(false, 6) && probes(false, 4));
+        let peer = "b:1".parse().unwrap();
+        let mut probing = Replicator::new(peer, true, 1, LogIndex(5), NOW);
+        assert_eq!(probing.heartbeat_mismatch(2, LogIndex(0)), ProbeNeed::None);
+        probing.matched = LogIndex(3);
+        assert_eq!(
+            probing.heartbeat_mismatch(2, LogIndex(0)),
+            ProbeNeed::None,
+            "it probes already"
+        );
+    }
+
+    #[test]
     fn old_news_do_not_lead_below_what_is_acknowledged() {
         let mut replicator = replicating(0);
         let (first, second) = (replicator.sent(2, 1), replicator.sent(2, 1));

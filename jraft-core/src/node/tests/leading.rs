@@ -26,13 +26,6 @@ fn reply(group: &mut Group, to: &Packet, term: u64, success: bool, last: Option<
     group.deliver_if(|packet| !packet.is_request());
 }
 
-fn kind_of(packet: &Packet) -> Option<AppendKind> {
-    match &packet.load {
-        Load::Request(RaftRequest::AppendEntries(request)) => Some(request.kind),
-        _ => None,
-    }
-}
-
 fn prev_of(packet: &Packet) -> u64 {
     match &packet.load {
         Load::Request(RaftRequest::AppendEntries(request)) => request.prev.index.0,
@@ -64,7 +57,7 @@ pub(super) fn m5_entries_of_older_terms_are_not_committed_by_counting() {
     let mut group = Group::from(options, images, "a:1,b:1,c:1");
     group.pass(3000);
     group.act(0, |state, now, fx| state.elect_self("test", now, fx));
-    let is_third = |packet: &Packet| kind_of(packet).is_some() && prev_of(packet) >= 2;
+    let is_third = |packet: &Packet| packet.append_kind().is_some() && prev_of(packet) >= 2;
     group.deliver_if(|packet| packet.kind() == "Vote");
     group.deliver_if(|packet| packet.kind() == "Vote");
     assert_eq!(group.state(0).role(), Role::Leader);
@@ -86,9 +79,9 @@ pub(super) fn m45_probes_and_heartbeats_are_no_acknowledgement() {
     group.act(0, |state, now, fx| state.elect_self("test", now, fx));
     group.deliver_if(|packet| packet.kind() == "Vote");
     group.deliver_if(|packet| packet.kind() == "Vote");
-    group.take(|packet| kind_of(packet) == Some(AppendKind::Entries));
+    group.take(|packet| packet.append_kind() == Some(AppendKind::Entries));
     group.fire(0, TimerKind::Heartbeat);
-    group.settle_but(|packet| kind_of(packet) == Some(AppendKind::Entries));
+    group.settle_but(|packet| packet.append_kind() == Some(AppendKind::Entries));
     assert_eq!(group.state(0).committed(), LogIndex::ZERO);
     // A heartbeat's or a probe's success names the peer's last index: it means nothing for the entries.
     group.take(|_| true);
@@ -106,7 +99,7 @@ pub(super) fn m17_answers_to_an_older_leadership_count_for_nothing() {
     let mut group = Group::new(3);
     group.elect(0);
     group.propose(0, 1);
-    let old = group.take(|packet| kind_of(packet) == Some(AppendKind::Entries));
+    let old = group.take(|packet| packet.append_kind() == Some(AppendKind::Entries));
     assert_eq!(old.len(), 2);
     // Deposed, its entry replaced, elected again: entry 2 is another one now.
     group.heartbeat(1, 0, 2).accepted();
@@ -114,7 +107,7 @@ pub(super) fn m17_answers_to_an_older_leadership_count_for_nothing() {
     group.append(replaced).accepted();
     group.pass(3000);
     group.act(0, |state, now, fx| state.elect_self("test", now, fx));
-    group.settle_but(|packet| kind_of(packet) == Some(AppendKind::Entries));
+    group.settle_but(|packet| packet.append_kind() == Some(AppendKind::Entries));
     assert_eq!((group.state(0).role(), group.state(0).term().0), (Role::Leader, 3));
     // Two probes and then entries are out: the entries carry the number of the old ones.
     group.net.clear();
@@ -141,7 +134,7 @@ fn s0_14_a_higher_term_in_any_answer_deposes() {
             group.deliver_if(|packet| !packet.is_request());
         }
         group.fire(0, TimerKind::Heartbeat);
-        let sent = group.take(|packet| kind_of(packet) == Some(kind));
+        let sent = group.take(|packet| packet.append_kind() == Some(kind));
         reply(&mut group, &sent[0], 4, false, None);
         assert_eq!((group.state(0).role(), group.state(0).term().0), (Role::Follower, 4));
         assert_eq!(group.disk(0).durable.meta, voted(4, None));
@@ -295,10 +288,11 @@ fn a_late_answer_after_a_reset_is_ignored_and_stops_nothing() {
     group.elect(0);
     group.crash(2, 0, false);
     group.propose(0, 1);
-    let first = group.take(|packet| kind_of(packet) == Some(AppendKind::Entries) && packet.to == 1);
+    let first =
+        group.take(|packet| packet.append_kind() == Some(AppendKind::Entries) && packet.to == 1);
     group.propose(0, 1);
     let second =
-        group.take(|packet| kind_of(packet) == Some(AppendKind::Entries) && packet.to == 1);
+        group.take(|packet| packet.append_kind() == Some(AppendKind::Entries) && packet.to == 1);
     group.lose(first[0].clone());
     group.settle();
     // The reset forgot both; these answers belong to nothing.
@@ -442,7 +436,7 @@ fn the_window_bounds_what_is_outstanding() {
     group.elect(0);
     let task = group.propose(0, 10);
     let out = |group: &Group| {
-        group.net.iter().filter(|packet| kind_of(packet) == Some(AppendKind::Entries)).count()
+        group.net.iter().filter(|packet| packet.append_kind() == Some(AppendKind::Entries)).count()
     };
     assert_eq!(out(&group), 3);
     group.propose(0, 5);
@@ -456,7 +450,7 @@ fn s0_14_a_higher_term_counts_in_an_answer_that_nobody_awaits() {
     let mut group = Group::new(3);
     group.elect(0);
     group.propose(0, 1);
-    let sent = group.take(|packet| kind_of(packet) == Some(AppendKind::Entries));
+    let sent = group.take(|packet| packet.append_kind() == Some(AppendKind::Entries));
     // Answered once, so that the second answer belongs to no request any more.
     reply(&mut group, &sent[0], 1, false, Some(1));
     reply(&mut group, &sent[0], 4, false, None);

@@ -16,6 +16,7 @@
 //! - M34 and M39 for the lanes and the queues of `Turn` and `FsmRoom`, M48: tests of the whole node.
 //! - T-BAL: `ballot_box_tests`; T-REP with snapshots, catch-up and TimeoutNow by a leader: features to come.
 
+mod answers;
 mod asks;
 mod disk;
 mod elections;

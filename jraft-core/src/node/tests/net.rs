@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use jraft_spi::env::MonoTime;
-use jraft_spi::message::{RaftRequest, RaftResponse};
+use jraft_spi::message::{AppendKind, RaftRequest, RaftResponse};
 use jraft_spi::rpc::RpcError;
 use tokio::sync::oneshot;
 
@@ -37,6 +37,14 @@ impl Packet {
             SentWhat::Vote => "Vote",
             SentWhat::Heartbeat { .. } => "Heartbeat",
             SentWhat::Append { .. } => "Append",
+        }
+    }
+
+    /// What a request of a leader carries.
+    pub(super) const fn append_kind(&self) -> Option<AppendKind> {
+        match &self.load {
+            Load::Request(RaftRequest::AppendEntries(request)) => Some(request.kind),
+            _ => None,
         }
     }
 
