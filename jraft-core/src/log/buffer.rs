@@ -63,6 +63,36 @@ pub(crate) struct BatchLimit {
     pub(crate) entries: usize,
     /// Payload bytes, soft: no entry is added once this much is collected.
     pub(crate) bytes: usize,
+    /// Bytes of everything, as estimated, hard: no entry is added that would make it more. A request that does not fit
+    /// into a frame is never sent, however often it is tried.
+    pub(crate) frame: usize,
+}
+
+/// A batch in the making.
+pub(crate) struct Filling {
+    limit: BatchLimit,
+    count: usize,
+    bytes: usize,
+    frame: usize,
+}
+
+impl Filling {
+    pub(crate) const fn new(limit: BatchLimit) -> Self {
+        Self { limit, count: 0, bytes: 0, frame: 0 }
+    }
+
+    /// Whether the next entry goes into the batch; if so, it counts.
+    pub(crate) fn takes(&mut self, entry: &LogEntry) -> bool {
+        let (limit, frame) = (self.limit, self.frame + entry.estimated_bytes());
+        let full = self.count >= limit.entries || self.bytes >= limit.bytes || frame > limit.frame;
+        if self.count > 0 && full {
+            return false;
+        }
+        self.count += 1;
+        self.bytes += entry.data.len();
+        self.frame = frame;
+        true
+    }
 }
 
 /// The newest part of the log, contiguous up to the last entry.
@@ -158,15 +188,8 @@ impl LogBuffer {
 
     /// How many of them fit into one batch.
     fn count(&self, at: usize, from: LogIndex, limit: BatchLimit) -> usize {
-        let (mut count, mut bytes) = (0, 0);
-        for entry in self.from(at, from) {
-            if count > 0 && (count >= limit.entries || bytes >= limit.bytes) {
-                break;
-            }
-            bytes += entry.data.len();
-            count += 1;
-        }
-        count
+        let mut filling = Filling::new(limit);
+        self.from(at, from).take_while(|entry| filling.takes(entry)).count()
     }
 
     fn position(&self, index: LogIndex) -> usize {
@@ -183,7 +206,7 @@ mod tests {
 
     use super::*;
 
-    const WIDE: BatchLimit = BatchLimit { entries: 100, bytes: 1 << 20 };
+    const WIDE: BatchLimit = BatchLimit { entries: 100, bytes: 1 << 20, frame: 1 << 20 };
 
     fn slice(first: u64, count: u64) -> EntrySlice {
         let entry =
@@ -211,8 +234,12 @@ mod tests {
         assert_eq!(indexes(&buffer.batch(LogIndex(4), two)), [4, 5]);
         let soft = BatchLimit { bytes: 15, ..WIDE };
         assert_eq!(indexes(&buffer.batch(LogIndex(1), soft)), [1, 2]);
-        let tiny = BatchLimit { entries: 1, bytes: 0 };
-        assert_eq!(indexes(&buffer.batch(LogIndex(6), tiny)), [6]);
+        let frame = BatchLimit { frame: 3 * (196 + 10), ..WIDE };
+        assert_eq!(indexes(&buffer.batch(LogIndex(2), frame)), [2, 3, 4], "exactly full");
+        let frame = BatchLimit { frame: frame.frame - 1, ..WIDE };
+        assert_eq!(indexes(&buffer.batch(LogIndex(2), frame)), [2, 3]);
+        let tiny = BatchLimit { entries: 1, bytes: 0, frame: 0 };
+        assert_eq!(indexes(&buffer.batch(LogIndex(6), tiny)), [6], "one at least");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use jraft_spi::{
 };
 
 use buffer::LogBuffer;
-pub(crate) use buffer::{BatchLimit, EntrySlice};
+pub(crate) use buffer::{BatchLimit, EntrySlice, Filling};
 use terms::TermIndex;
 
 /// The order of what is handed to the disk of the log; ticket n is durable when all up to n are.

@@ -10,7 +10,7 @@ use jraft_spi::{LogEntry, LogId, LogIndex, PeerId, RaftError, Status, Term, muta
 
 use super::effect::{Effect, Note, Sent, SentWhat};
 use super::state::{Effects, NodeState};
-use crate::log::BatchLimit;
+use crate::log::{BatchLimit, Filling};
 use crate::replicator::{ProbeNeed, Replicator};
 
 impl NodeState {
@@ -52,11 +52,7 @@ impl NodeState {
         }
         let window = self.window();
         while to.next_index() <= self.log.last().index && to.wants_entries(now, window) {
-            let raft = &self.options.raft;
-            let limit = BatchLimit {
-                entries: raft.max_entries_size as usize,
-                bytes: raft.max_body_size as usize,
-            };
+            let limit = self.batch_limit();
             match self.log.batch(to.next_index(), limit) {
                 Some(batch) => {
                     if !self.send_entries(to, batch, now, fx) {
@@ -65,6 +61,16 @@ impl NodeState {
                 }
                 None => Self::read_entries(to, limit, fx),
             }
+        }
+    }
+
+    /// What one request may hold.
+    fn batch_limit(&self) -> BatchLimit {
+        let raft = &self.options.raft;
+        BatchLimit {
+            entries: raft.max_entries_size as usize,
+            bytes: raft.max_body_size as usize,
+            frame: self.frame_room,
         }
     }
 
@@ -182,10 +188,11 @@ impl NodeState {
         let Some(mut to) = self.replicators.remove(peer) else { return };
         if to.version() == version {
             to.end_reading();
+            let mut filling = Filling::new(self.batch_limit());
             // The disk may still show entries that were replaced since: their truncation is on its way.
             let ours = (to.next_index().0..).zip(&entries).take_while(|&(index, entry)| {
                 let is_ours = self.log.term_of(entry.id.index) == Some(entry.id.term);
-                entry.id.index.0 == index && (is_ours || mutant!("M46"))
+                entry.id.index.0 == index && (is_ours || mutant!("M46")) && filling.takes(entry)
             });
             let count = ours.count();
             entries.truncate(count);

@@ -30,6 +30,9 @@ pub(crate) type Effects = Vec<Effect>;
 /// Bytes of entries that may be on their way to one peer, unanswered.
 const INFLIGHT_BYTES: usize = 16 << 20;
 
+/// Bytes of a request beside its entries and the names in it; generous.
+const REQUEST_BYTES: usize = 512;
+
 /// Durations that follow from the options.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
@@ -96,6 +99,8 @@ pub(crate) struct NodeState {
     pub(super) log: Log,
     pub(super) ballot_box: BallotBox,
     pub(super) replicators: BTreeMap<PeerId, Replicator>,
+    /// What the entries of one request may take, so that it fits into a frame.
+    pub(super) frame_room: usize,
     /// Numbers replicators and their resets: never the same twice.
     versions: u64,
     pub(super) gate: Gate,
@@ -118,7 +123,10 @@ impl NodeState {
     ) -> Self {
         let log = Log::new(&opened.recovered);
         let conf = Self::conf_of(&log, &opened.initial_conf);
+        let names = 2 * (id.group.as_str().len() + id.peer.to_string().len());
+        let frame = options.rpc.max_frame_bytes as usize;
         Self {
+            frame_room: frame.saturating_sub(names + REQUEST_BYTES),
             timing: Timing::new(&options),
             id,
             options,

@@ -445,6 +445,40 @@ fn the_window_bounds_what_is_outstanding() {
     assert!((task..task + 15).all(|task| group.ending(task) == "committed"));
 }
 
+/// How many entries at most a request to node 2 carries, which has none of the eleven.
+fn most(max_frame_bytes: u32) -> usize {
+    let mut options = NodeOptions::default();
+    options.rpc.max_frame_bytes = max_frame_bytes;
+    let images = vec![image(1, &[1; 6]), image(1, &[1; 6]), Image::default()];
+    let mut group = Group::from(options, images, "a:1,b:1,c:1");
+    group.cut = vec![(2, 0)];
+    group.elect(0);
+    group.propose(0, 4);
+    group.heal();
+    group.pass(1000);
+    let mut most = 0;
+    group.act(0, |_, _, _| ());
+    for _ in 0..100 {
+        for packet in group.net.iter().filter(|packet| packet.to == 2) {
+            if let Load::Request(RaftRequest::AppendEntries(request)) = &packet.load {
+                most = most.max(request.entries.len());
+            }
+        }
+        group.deliver_if(|_| true);
+    }
+    assert_eq!(group.disk(2).durable.log, group.disk(0).durable.log);
+    assert_eq!(group.disk(2).durable.log.len(), 11);
+    most
+}
+
+#[test]
+fn a_request_fits_into_a_frame_whatever_the_other_limits_are() {
+    assert_eq!(most(64 << 20), 11);
+    // 512 bytes and the names are for the rest of the request, about 200 for each entry.
+    assert_eq!((most(512 + 8 + 3 * 204), most(512 + 8 + 3 * 199 - 1)), (3, 2));
+    assert_eq!(most(600), 1);
+}
+
 #[test]
 fn s0_14_a_higher_term_counts_in_an_answer_that_nobody_awaits() {
     let mut group = Group::new(3);
