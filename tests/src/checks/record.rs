@@ -233,7 +233,7 @@ impl Record {
     }
 
     /// The log with all that is on its way.
-    fn written(&self) -> Vec<Mark> {
+    pub fn written(&self) -> Vec<Mark> {
         let mut log = self.durable.clone();
         self.pending.iter().for_each(|(change, _)| change.carry_out(&mut log));
         log

@@ -28,7 +28,12 @@ pub fn plan_of(seed: u64) -> Plan {
         ..Plan::default()
     };
     let voters = nodes - plan.learners;
-    plan.events = Faults::new(&mut dice, nodes, voters).events(&mut dice, hurt * 1000);
+    let faults = Faults::new(&mut dice, nodes, voters);
+    if faults.death == KILL && Dice::new(seed, "sync").chance(300) {
+        // Nobody loses power: what the operating system has is enough.
+        plan.options.push(("raft.sync".to_owned(), "false".to_owned()));
+    }
+    plan.events = faults.events(&mut dice, hurt * 1000);
     plan
 }
 
@@ -125,6 +130,9 @@ fn load(dice: &mut Dice) -> Load {
     }
 }
 
+/// The kind of death that leaves the machines running.
+const KILL: u64 = 0;
+
 /// What may happen in a run: every kind with a weight, 0 for most.
 struct Faults {
     nodes: usize,
@@ -185,7 +193,7 @@ impl Faults {
 
     fn death(&self, dice: &mut Dice) -> Death {
         match self.death {
-            0 => Death::Kill,
+            KILL => Death::Kill,
             1 => Death::Power,
             2 => Death::Tear(dice.below(1 << 20)),
             _ => match dice.below(3) {

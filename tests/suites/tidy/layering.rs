@@ -46,6 +46,7 @@ const VALUES: &[&str] = &[
     "crate::closure::",
     "crate::fsm::FsmNotice",
     "crate::log::BatchLimit",
+    "crate::log::Filling",
     "crate::log::EntrySlice",
     "crate::log::Log",
     "crate::log::LogTicket",

@@ -1,9 +1,20 @@
 //! `sim`: runs groups in simulated worlds, replays what went wrong, and makes it small. `--help` has the whole story.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program tells what it found")]
+#![allow(clippy::print_stderr, reason = "a program tells what it found")]
+
+/// As `print!`; a reader that has seen enough, as `head` has, ends the program in silence.
+macro_rules! say {
+    ($($what:tt)*) => { crate::output::write(format_args!($($what)*)) };
+}
+
+/// The same with the end of a line.
+macro_rules! sayln {
+    ($($what:tt)*) => { crate::output::write(format_args!("{}\n", format_args!($($what)*))) };
+}
 
 mod args;
 mod campaign;
 mod failure;
+mod output;
 mod progress;
 mod real_time;
 mod tally;
@@ -40,7 +51,7 @@ fn main() -> ExitCode {
         Job::Replay(args) => replay(&args),
         Job::Shrink(args) => make_small(&args),
         Job::Show { seed, planted } => {
-            print!("{}", Plan { mutant: planted.mutant, ..plan_of(seed) });
+            say!("{}", Plan { mutant: planted.mutant, ..plan_of(seed) });
             Ok(false)
         }
     };
@@ -95,22 +106,22 @@ fn many(campaign: &Campaign, common: &CommonArgs) -> Result<bool, String> {
         }
     });
     progress.clear();
-    print!("{}", tally.table());
+    say!("{}", tally.table());
     if common.json {
-        println!("{}", tally.json());
+        sayln!("{}", tally.json());
     }
     Ok(!tally.violations.is_empty())
 }
 
 fn tell_failure(campaign: &Campaign, ended: &Ended, wrong: &str, folder: &Path, lines: usize) {
     let plan = campaign.plan(ended.seed);
-    println!("seed {}: {wrong}", ended.seed);
+    sayln!("seed {}: {wrong}", ended.seed);
     if lines > 0 {
-        println!("{}", failure::tell(&plan, ended.outcome.as_ref().ok(), lines));
+        sayln!("{}", failure::tell(&plan, ended.outcome.as_ref().ok(), lines));
     }
     match failure::keep(&plan, wrong, folder) {
-        Ok(path) => println!("{}\n", failure::way_on(&path)),
-        Err(error) => println!("the plan cannot be written to {}: {error}\n", folder.display()),
+        Ok(path) => sayln!("{}\n", failure::way_on(&path)),
+        Err(error) => sayln!("the plan cannot be written to {}: {error}\n", folder.display()),
     }
 }
 
@@ -126,27 +137,27 @@ fn replay(args: &ReplayArgs) -> Result<bool, String> {
         Ok(report) => report,
         Err(Trouble::Plan(why)) => return Err(format!("{}: {why}", args.plan.display())),
         Err(panic) => {
-            println!("{panic}");
+            sayln!("{panic}");
             return Ok(true);
         }
     };
     let lines = args.timeline.or_else(|| report.broken.as_ref().map(|_| 60));
     if let Some(lines) = lines {
-        println!("{}", report.timeline.show(lines));
+        sayln!("{}", report.timeline.show(lines));
     }
     let mut tally = Tally::new(plan.seed);
     tally.threads = 1;
     tally.add(&report);
-    print!("{}", tally.counts());
+    say!("{}", tally.counts());
     let expected = plan.expect.as_deref();
     match &report.broken {
-        None => println!("nothing broke"),
-        Some(broken) => println!("{broken}"),
+        None => sayln!("nothing broke"),
+        Some(broken) => sayln!("{broken}"),
     }
     let broken = report.broken.as_deref().map(rule_of);
     if let Some(expected) = expected {
         let as_said = if broken.as_deref() == Some(expected) { "as" } else { "not as" };
-        println!("{as_said} the plan says: {expected}");
+        sayln!("{as_said} the plan says: {expected}");
     }
     Ok(report.broken.is_some())
 }
@@ -164,8 +175,8 @@ fn make_small(args: &ShrinkArgs) -> Result<bool, String> {
     let path = args.out.clone().unwrap_or_else(|| small_name(&args.plan));
     let written = fs::write(&path, small.plan.to_string());
     written.map_err(|error| format!("{}: {error}", path.display()))?;
-    print!("{}", small.plan);
-    println!("written to {}\n{}", path.display(), failure::way_on(&path));
+    say!("{}", small.plan);
+    sayln!("written to {}\n{}", path.display(), failure::way_on(&path));
     Ok(false)
 }
 
