@@ -44,20 +44,32 @@ pub(crate) enum FsmCommand {
     Shutdown(oneshot::Sender<()>),
 }
 
+impl FsmCommand {
+    /// The lane has ended: whoever waits is told here, since nobody else will.
+    fn give_up(self) {
+        match self {
+            Self::End(done, outcome) => done.run(outcome),
+            Self::Dropped(ending, outcome) => ending.run(outcome),
+            // Their closures come back as `Dropped`.
+            Self::Apply(_) | Self::Notice(_) | Self::WhenApplied(..) | Self::Shutdown(_) => {}
+        }
+    }
+}
+
 /// The queue of the lane.
 #[derive(Default)]
 pub(crate) struct FsmQueue(LaneQueue<FsmCommand>);
 
 impl FsmQueue {
     pub(crate) fn push(&self, command: FsmCommand) {
-        let Err(refused) = self.0.push(command) else { return };
-        // The lane has ended: whoever waits is told here, since nobody else will.
-        match refused {
-            FsmCommand::End(done, outcome) => done.run(outcome),
-            FsmCommand::Dropped(ending, outcome) => ending.run(outcome),
-            FsmCommand::Apply(range) => drop(range),
-            other => drop(other),
+        if let Err(refused) = self.0.push(command) {
+            refused.give_up();
         }
+    }
+
+    /// The lane is gone: whoever waits for it is told.
+    pub(crate) fn abandon(&self) {
+        self.0.abandon().into_iter().for_each(FsmCommand::give_up);
     }
 
     pub(crate) async fn take(&self, out: &mut Vec<FsmCommand>) -> bool {

@@ -37,6 +37,8 @@ pub(crate) struct FsmRoom {
     pub(crate) applied: LogIndex,
     pub(crate) error: Option<Status>,
     pub(crate) waiting: BTreeMap<LogIndex, Vec<WhenApplied>>,
+    /// Whether it came to its end.
+    pub(crate) ended: bool,
 }
 
 /// Those who wait for entries, in the order of the entries.
@@ -78,6 +80,7 @@ impl FsmRoom {
                 self.carry_out(command);
             }
         }
+        self.ended = true;
     }
 
     fn carry_out(&mut self, command: FsmCommand) {
@@ -294,6 +297,19 @@ impl FsmRoom {
         let machine = &mut self.machine;
         let told = catch_unwind(AssertUnwindSafe(|| machine.on_shutdown()));
         self.survived(told, "on_shutdown");
+    }
+}
+
+impl Drop for FsmRoom {
+    /// A lane that panicked, in a destructor of the application say, or that never began: the node must not go on without
+    /// it, and nobody may wait for it.
+    fn drop(&mut self) {
+        let given_up = catch_unwind(AssertUnwindSafe(|| self.queue.abandon()));
+        self.survived(given_up, "a closure");
+        if !self.ended {
+            let text = "the thread of the state machine has ended, or never began";
+            self.host.failed(&Status::new(RaftError::ESTATEMACHINE, text));
+        }
     }
 }
 

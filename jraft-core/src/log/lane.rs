@@ -100,6 +100,7 @@ impl LogLane {
             next_slot: 0,
             failed: Arc::default(),
             told: false,
+            ended: false,
             _running: running,
         };
         drop(env.spawn.spawn("log", &place, Box::pin(worker.run())));
@@ -109,13 +110,14 @@ impl LogLane {
     /// Opens a group's log and metadata.
     pub(crate) async fn open(&self, group: OpenGroup) -> Result<OpenedGroup, StorageError> {
         let (sender, opened) = oneshot::channel();
-        let gone = || StorageError::Other("the log is closed".into());
         self.queue.push(Command::Open(group, sender)).map_err(|_| gone())?;
         opened.await.map_err(|_| gone())?
     }
 
     pub(crate) fn attach(&self, slot: u64, listener: Arc<dyn DiskListener>) {
-        self.push(Command::Attach { slot, listener });
+        if let Err(refused) = self.queue.push(Command::Attach { slot, listener }) {
+            refused.give_up();
+        }
     }
 
     /// Writes and syncs `ops`, then reports `ticket`.
@@ -156,8 +158,21 @@ impl LogLane {
     }
 
     fn push(&self, command: Command) {
-        // A command for a lane that has ended is dropped: its group is closed, nobody listens.
+        // A command for a lane that has ended is dropped: its group is closed, or knows.
         drop(self.queue.push(command));
+    }
+}
+
+fn gone() -> StorageError {
+    StorageError::Other("the log is closed: its thread has ended, or never began".into())
+}
+
+impl Command {
+    /// Nobody will carry it out. Whoever waits for an answer learns that from the end of its channel.
+    fn give_up(self) {
+        if let Self::Attach { listener, .. } = self {
+            listener.log_durable(LogTicket(0), Err(gone()));
+        }
     }
 }
 
@@ -179,6 +194,8 @@ struct Worker {
     failed: Arc<Mutex<Option<StorageError>>>,
     /// Whether the groups know.
     told: bool,
+    /// Whether it came to its end.
+    ended: bool,
     /// The last field: dropped when everything else is closed.
     _running: oneshot::Sender<()>,
 }
@@ -198,6 +215,7 @@ impl Worker {
             self.sync();
         }
         drop(self.engine.close());
+        self.ended = true;
     }
 
     /// Returns the bytes that a sync will have to move.
@@ -327,6 +345,17 @@ impl Worker {
             }
         }
         true
+    }
+}
+
+impl Drop for Worker {
+    /// A thread that panicked, in the code of an engine, or that never began: nobody may wait for it, or believe in it.
+    fn drop(&mut self) {
+        self.lane.queue.abandon().into_iter().for_each(Command::give_up);
+        if !self.ended {
+            self.failed.lock().get_or_insert_with(gone);
+            self.has_failed();
+        }
     }
 }
 

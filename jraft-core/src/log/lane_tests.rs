@@ -101,6 +101,7 @@ fn worker_of(engine: &SlowEngine, synced: [bool; 2]) -> (Worker, [Arc<Ear>; 2]) 
         next_slot: 0,
         failed: Arc::default(),
         told: false,
+        ended: false,
         _running: running,
     };
     let ears = [Arc::<Ear>::default(), Arc::default()];
@@ -186,4 +187,21 @@ fn a_flush_that_fails_ends_the_engine() {
     write(&mut worker, 1, 1);
     assert!(second.0.lock().0.is_empty());
     assert!(first.0.lock().1 >= 1 && second.0.lock().1 >= 1, "all are told");
+}
+
+#[test]
+fn a_worker_that_is_gone_leaves_nobody_waiting_and_nobody_trusting() {
+    let engine = SlowEngine::default();
+    let (worker, [first, second]) = worker(&engine);
+    let lane = Arc::clone(&worker.lane);
+    let late = Arc::<Ear>::default();
+    lane.attach(7, Arc::clone(&late) as Arc<dyn DiskListener>);
+    let (closed, mut done) = oneshot::channel();
+    lane.push(Command::CloseGroup { slot: 0, closed });
+    drop(worker);
+    assert_eq!((first.0.lock().1, second.0.lock().1, late.0.lock().1), (1, 1, 1));
+    assert!(done.try_recv().is_err(), "it ends without an answer");
+    let later = Arc::<Ear>::default();
+    lane.attach(8, Arc::clone(&later) as Arc<dyn DiskListener>);
+    assert_eq!(later.0.lock().1, 1);
 }

@@ -125,6 +125,7 @@ impl Core {
             applied: LogIndex::ZERO,
             error: None,
             waiting: Default::default(),
+            ended: false,
         };
         let place = match self.shared.options.apply_place {
             ApplyPlace::Inline => Place::Loop,

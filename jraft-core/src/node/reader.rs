@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use jraft_spi::env::Env;
-use jraft_spi::storage::ReadLimit;
-use jraft_spi::{LogIndex, PeerId};
+use jraft_spi::storage::{ReadLimit, StorageError};
+use jraft_spi::{LogEntry, LogIndex, PeerId};
 
 use super::shared::{LogRead, Shared};
-use crate::sync::LaneQueue;
+use crate::sync::{LaneQueue, panic_text};
 
 struct Job {
     shared: Arc<Shared>,
@@ -24,10 +26,10 @@ impl ReadLane {
     /// Starts the lane: a thread, or a task of the loop where reading never blocks.
     pub(crate) fn start(env: &Env, name: &str, blocks: bool) -> Arc<Self> {
         let lane = Arc::new(Self(LaneQueue::default()));
-        let worker = Arc::clone(&lane);
+        let worker = Worker(Arc::clone(&lane));
         let task = async move {
             let mut jobs = Vec::new();
-            while worker.0.take(&mut jobs).await {
+            while worker.0.0.take(&mut jobs).await {
                 jobs.drain(..).for_each(Job::run);
             }
         };
@@ -47,8 +49,10 @@ impl ReadLane {
         from: LogIndex,
         limit: ReadLimit,
     ) {
-        // A lane that has ended serves no node any more.
-        drop(self.0.push(Job { shared: Arc::clone(shared), peer, version, from, limit }));
+        let job = Job { shared: Arc::clone(shared), peer, version, from, limit };
+        if let Err(refused) = self.0.push(job) {
+            refused.give_up();
+        }
     }
 
     pub(crate) fn close(&self) {
@@ -56,11 +60,34 @@ impl ReadLane {
     }
 }
 
+/// Held by the lane: when it is gone, nobody may wait for it.
+struct Worker(Arc<ReadLane>);
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.0.0.abandon().into_iter().for_each(Job::give_up);
+    }
+}
+
 impl Job {
     fn run(self) {
-        let mut entries = Vec::new();
-        let result = self.shared.disks.reader.read(self.from, self.limit, &mut entries);
-        let entries = result.map(|()| entries);
+        // The reader may be somebody else's code.
+        let read = catch_unwind(AssertUnwindSafe(|| {
+            let mut entries = Vec::new();
+            self.shared.disks.reader.read(self.from, self.limit, &mut entries).map(|()| entries)
+        }));
+        self.tell(read.unwrap_or_else(|panic| {
+            let text = panic_text(&*panic);
+            Err(StorageError::Other(format!("reading the log panicked: {text}")))
+        }));
+    }
+
+    fn give_up(self) {
+        let text = "the thread that reads the log has ended, or never began";
+        self.tell(Err(StorageError::Other(text.into())));
+    }
+
+    fn tell(self, entries: Result<Vec<LogEntry>, StorageError>) {
         self.shared.tell_read(LogRead { peer: self.peer, version: self.version, entries });
     }
 }

@@ -59,6 +59,13 @@ impl<T> LaneQueue<T> {
         .await
     }
 
+    /// The lane is gone, whatever it leaves undone: nobody may wait for it.
+    pub(crate) fn abandon(&self) -> Vec<T> {
+        let mut state = self.state.lock();
+        state.closed = true;
+        std::mem::take(&mut state.work)
+    }
+
     /// No more work is taken in; the lane ends when it has done what is queued.
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
@@ -97,5 +104,15 @@ mod tests {
         assert_eq!(out, [3]);
         out.clear();
         assert_eq!(pin!(queue.take(&mut out)).poll(&mut context), Poll::Ready(false));
+    }
+
+    #[test]
+    fn an_abandoned_lane_gives_everything_back() {
+        let queue = LaneQueue::default();
+        queue.push(1).unwrap();
+        assert_eq!(queue.abandon(), [1]);
+        assert_eq!(queue.push(2), Err(2));
+        let mut context = Context::from_waker(Waker::noop());
+        assert_eq!(pin!(queue.take(&mut Vec::new())).poll(&mut context), Poll::Ready(false));
     }
 }

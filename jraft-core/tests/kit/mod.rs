@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test ends there, as it should")]
 #![allow(dead_code, reason = "each test program takes what it needs")]
 
+use std::future::{Future, poll_fn};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use jraft_core::memory::Network;
@@ -107,6 +109,7 @@ impl Trio {
 
     /// The place of the leader, once the others follow it.
     pub(crate) async fn leader(&self) -> usize {
+        let mut watches: Vec<_> = self.services.iter().map(|one| one.node().watch()).collect();
         loop {
             for (place, service) in self.services.iter().enumerate() {
                 let me = Some(service.node().id().clone());
@@ -114,7 +117,14 @@ impl Trio {
                     return place;
                 }
             }
-            self.services[0].node().watch().changed().await;
+            // Any of them may be the last to learn who leads.
+            let mut changes: Vec<_> =
+                watches.iter_mut().map(|watch| Box::pin(watch.changed())).collect();
+            poll_fn(|context| {
+                let some = changes.iter_mut().any(|change| change.as_mut().poll(context).is_ready());
+                if some { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
         }
     }
 

@@ -45,6 +45,7 @@ fn room(queue: &Arc<FsmQueue>) -> FsmRoom {
         applied: LogIndex::ZERO,
         error: None,
         waiting: Default::default(),
+        ended: false,
     }
 }
 
