@@ -1,6 +1,7 @@
 //! `RaftGroupBuilder`: everything that can be said of a membership before it starts.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use jraft_spi::env::Env;
@@ -278,6 +279,18 @@ impl Plan {
                 return Err(error.into());
             }
         };
+        // Somebody else's code: what it leaves behind when it panics is taken down first.
+        let processors = catch_unwind(AssertUnwindSafe(|| {
+            self.processors.into_iter().map(|make| make(&node)).collect::<Vec<_>>()
+        }));
+        let processors = match processors {
+            Ok(processors) => processors,
+            Err(panic) => {
+                node.shutdown().await;
+                self.engine.release().await;
+                resume_unwind(panic);
+            }
+        };
         let member = Arc::new(Member {
             node: node.clone(),
             runtime: self.runtime,
@@ -291,7 +304,6 @@ impl Plan {
             member.release_engine().await;
             return Err(StartError::Duplicate(format!("the node {id}")));
         }
-        let processors: Vec<_> = self.processors.into_iter().map(|make| make(&node)).collect();
         let raft = Arc::clone(&inner.manager) as Arc<dyn RaftServerService>;
         match inner.listeners.join(&*self.rpc, &at, raft, &processors).await {
             Ok(port) => *member.port.lock() = Some(port),

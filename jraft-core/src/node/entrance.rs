@@ -105,7 +105,9 @@ impl Entrance {
             return Vec::new();
         }
         let tasks = queue.tasks.drain(..count).collect();
-        self.wake(&mut queue);
+        let waiting = self.call(&mut queue);
+        drop(queue);
+        waiting.into_iter().for_each(Waker::wake);
         tasks
     }
 
@@ -113,18 +115,22 @@ impl Entrance {
     pub(crate) fn close(&self) {
         let mut queue = self.state.lock();
         queue.closed = true;
-        self.wake(&mut queue);
+        let waiting = self.call(&mut queue);
+        drop(queue);
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     pub(crate) fn len(&self) -> usize {
         self.state.lock().tasks.len()
     }
 
-    fn wake(&self, queue: &mut Queue) {
+    /// There is room, or there never will be. Who is to be woken then without the lock: wakers are somebody else's code.
+    #[must_use]
+    fn call(&self, queue: &mut Queue) -> Vec<Waker> {
         if queue.sleepers > 0 {
             self.room.notify_all();
         }
-        queue.waiting.drain(..).for_each(Waker::wake);
+        std::mem::take(&mut queue.waiting)
     }
 }
 

@@ -13,6 +13,9 @@ use super::state::{Effects, NodeState};
 use crate::log::{BatchLimit, Filling};
 use crate::replicator::{ProbeNeed, Replicator};
 
+/// Bytes of entries that are kept in memory for peers that lag, whatever the budget is.
+const MOST_FOR_PEERS: usize = 64 << 20;
+
 impl NodeState {
     /// Ends every turn of the loop: what was appended goes to the disk, then to every peer that can take it.
     pub(crate) fn on_turn_end(&mut self, applied: LogIndex, now: MonoTime, fx: &mut Effects) {
@@ -28,11 +31,12 @@ impl NodeState {
         self.release_memory(applied);
     }
 
-    /// Memory keeps what is not yet applied or not on the disk, and, up to a quarter of the budget, what peers lack.
+    /// Memory keeps what is not yet applied or not on the disk, and, up to a quarter of the budget and not without end,
+    /// what peers lack: one of them may be down for long.
     fn release_memory(&mut self, applied: LogIndex) {
         let budget =
             usize::try_from(self.options.raft.max_logs_in_memory_bytes).unwrap_or(usize::MAX);
-        let generous = self.log.bytes_in_memory() < budget / 4;
+        let generous = self.log.bytes_in_memory() < (budget / 4).min(MOST_FOR_PEERS);
         let lagging = self.replicators.values().map(Replicator::matched).min();
         let needed = lagging.filter(|_| generous).unwrap_or(applied);
         self.log.release(needed.min(applied));

@@ -142,10 +142,11 @@ impl Shared {
         if answer.is_err() {
             state.break_down(purpose, &mut outbox);
         }
-        self.view.publish(&state);
+        let woken = self.view.publish(&state);
         drop(outbox);
         drop(state);
         IN_STEP.with(|step| step.set(None));
+        woken.wake();
         let answer = answer.unwrap_or_else(|panic| {
             self.bell.ring();
             resume_unwind(panic)

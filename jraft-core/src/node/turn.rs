@@ -69,12 +69,22 @@ impl Turn {
                     self.shared.env.log,
                     "a turn of the node broke off: a bug in the library"
                 );
+                self.break_down();
             }
             if ended {
                 return;
             }
             self.shared.bell.heard().await;
         }
+    }
+
+    /// What was decided and not carried out is lost, whatever it was: the node must not go on as if it had happened.
+    fn break_down(&self) {
+        self.shared.step("a broken turn", |state, _, fx| {
+            if state.role().is_active() {
+                state.break_down("what to carry out", fx);
+            }
+        });
     }
 
     fn turn(&mut self) {

@@ -27,17 +27,31 @@ pub(crate) struct ViewCell {
 struct Cell {
     status: NodeStatus,
     version: u64,
-    waiting: Vec<Waker>,
+    /// The watches that wait, each once, in the order in which they came.
+    waiting: Vec<(u64, Waker)>,
+    /// Numbers watches.
+    watches: u64,
+}
+
+/// Whoever waited for a change that has come. To be woken without a lock: wakers are somebody else's code.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Woken(Vec<(u64, Waker)>);
+
+impl Woken {
+    pub(crate) fn wake(self) {
+        self.0.into_iter().for_each(|(_, waker)| waker.wake());
+    }
 }
 
 impl ViewCell {
     pub(crate) fn new(status: NodeStatus) -> Self {
-        let cell = Cell { status, version: 0, waiting: Vec::new() };
+        let cell = Cell { status, version: 0, waiting: Vec::new(), watches: 0 };
         Self { cell: Mutex::new(cell), applied: AtomicU64::new(0), watched: AtomicBool::new(false) }
     }
 
     /// Copies what changed. Called at the end of every step.
-    pub(crate) fn publish(&self, state: &NodeState) {
+    pub(crate) fn publish(&self, state: &NodeState) -> Woken {
         let mut cell = self.cell.lock();
         let view = &mut cell.status;
         let mut changed = view.role != state.role()
@@ -60,14 +74,12 @@ impl ViewCell {
             view.error = state.error().cloned();
             changed = true;
         }
-        if changed {
-            Self::changed(&mut cell);
-        }
+        if changed { Self::changed(&mut cell) } else { Woken(Vec::new()) }
     }
 
-    fn changed(cell: &mut Cell) {
+    fn changed(cell: &mut Cell) -> Woken {
         cell.version += 1;
-        cell.waiting.drain(..).for_each(Waker::wake);
+        Woken(std::mem::take(&mut cell.waiting))
     }
 
     /// The state machine has applied everything up to `index`.
@@ -76,7 +88,8 @@ impl ViewCell {
         // one order of all four accesses, which weaker orderings do not give.
         self.applied.store(index.0, Ordering::SeqCst);
         if self.watched.load(Ordering::SeqCst) {
-            Self::changed(&mut self.cell.lock());
+            let woken = Self::changed(&mut self.cell.lock());
+            woken.wake();
         }
     }
 
@@ -107,14 +120,18 @@ impl ViewCell {
 #[derive(Debug)]
 pub struct StatusWatch {
     cell: Arc<ViewCell>,
+    number: u64,
     seen: u64,
 }
 
 impl StatusWatch {
     pub(crate) fn new(cell: Arc<ViewCell>) -> Self {
         cell.watched.store(true, Ordering::SeqCst);
-        let seen = cell.cell.lock().version;
-        Self { cell, seen }
+        let mut inner = cell.cell.lock();
+        inner.watches += 1;
+        let (number, seen) = (inner.watches, inner.version);
+        drop(inner);
+        Self { cell, number, seen }
     }
 
     /// The view now.
@@ -149,9 +166,52 @@ impl Future for Changed<'_> {
             watch.seen = cell.version;
             return Poll::Ready(watch.cell.fill(&cell));
         }
-        if !cell.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
-            cell.waiting.push(context.waker().clone());
+        match cell.waiting.iter_mut().find(|(number, _)| *number == watch.number) {
+            Some((_, waker)) => waker.clone_from(context.waker()),
+            None => cell.waiting.push((watch.number, context.waker().clone())),
         }
         Poll::Pending
+    }
+}
+
+impl Drop for Changed<'_> {
+    /// Who asks for a change and gives up, again and again, must not leave a waker each time.
+    fn drop(&mut self) {
+        let watch = &self.0;
+        let mut cell = watch.cell.cell.lock();
+        let place = cell.waiting.iter().position(|(number, _)| *number == watch.number);
+        let waker = place.map(|place| cell.waiting.remove(place));
+        drop(cell);
+        drop(waker);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_gives_up_waits_no_longer() {
+        let id = "g".parse().unwrap();
+        let cell = Arc::new(ViewCell::new(NodeStatus::new(id, "a:1".parse().unwrap())));
+        let (mut first, mut second) =
+            (StatusWatch::new(Arc::clone(&cell)), StatusWatch::new(Arc::clone(&cell)));
+        let mut context = Context::from_waker(Waker::noop());
+        let waiting = || cell.cell.lock().waiting.len();
+        for _ in 0..3 {
+            let mut change = Box::pin(first.changed());
+            assert!(change.as_mut().poll(&mut context).is_pending());
+            assert!(change.as_mut().poll(&mut context).is_pending());
+            let mut other = Box::pin(second.changed());
+            assert!(other.as_mut().poll(&mut context).is_pending());
+            assert_eq!(waiting(), 2);
+            drop(change);
+            assert_eq!(waiting(), 1, "the other one still waits");
+        }
+        assert_eq!(waiting(), 0);
+        let mut change = Box::pin(first.changed());
+        assert!(change.as_mut().poll(&mut context).is_pending());
+        cell.set_applied(LogIndex(1));
+        assert!(change.as_mut().poll(&mut context).is_ready());
     }
 }

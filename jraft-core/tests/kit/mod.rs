@@ -121,7 +121,8 @@ impl Trio {
             let mut changes: Vec<_> =
                 watches.iter_mut().map(|watch| Box::pin(watch.changed())).collect();
             poll_fn(|context| {
-                let some = changes.iter_mut().any(|change| change.as_mut().poll(context).is_ready());
+                let some =
+                    changes.iter_mut().any(|change| change.as_mut().poll(context).is_ready());
                 if some { Poll::Ready(()) } else { Poll::Pending }
             })
             .await;

@@ -20,8 +20,9 @@ pub struct NodeId {
 }
 
 impl GroupId {
-    /// Greatest length of a name in bytes: what a length of two signed bytes can say.
-    pub const MAX_LEN: usize = 32767;
+    /// Greatest length of a name in bytes: in the header of a request, whose length is two signed bytes, two names of
+    /// peers stand beside it.
+    pub const MAX_LEN: usize = 30_000;
 
     /// The name.
     pub fn as_str(&self) -> &str {
@@ -42,7 +43,7 @@ impl FromStr for GroupId {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let refuse = |why| Err(ParseError::new("group id", text, why));
         if text.len() > Self::MAX_LEN {
-            return refuse("longer than 32767 bytes");
+            return refuse("longer than 30000 bytes");
         }
         if !text.starts_with(|first: char| first.is_ascii_alphabetic()) {
             return refuse("must start with a letter a-z or A-Z");
@@ -83,7 +84,7 @@ mod tests {
         let longest = "a".repeat(GroupId::MAX_LEN);
         assert_eq!(longest.parse::<GroupId>().unwrap().as_str(), longest);
         let error = format!("{longest}a").parse::<GroupId>().unwrap_err();
-        assert!(error.to_string().ends_with("longer than 32767 bytes"), "{error}");
+        assert!(error.to_string().ends_with("longer than 30000 bytes"), "{error}");
         assert!(error.to_string().len() < 120, "{error}");
     }
 

@@ -49,7 +49,7 @@ fn who_follows_the_view_sees_the_last_change_of_both_who_make_it() {
         at_once([
             follow(),
             follow(),
-            Box::new(move || (1..=2).for_each(|term| publisher.publish(&state(term)))),
+            Box::new(move || (1..=2).for_each(|term| publisher.publish(&state(term)).wake())),
             Box::new(move || (1..=2).for_each(|index| lane.set_applied(LogIndex(index)))),
         ]);
     });
@@ -63,7 +63,7 @@ fn what_has_changed_since_the_watch_was_made_is_told_at_once() {
         let mut other = StatusWatch::new(Arc::clone(&view));
         let (publisher, lane) = (Arc::clone(&view), Arc::clone(&view));
         at_once([
-            Box::new(move || publisher.publish(&state(1))),
+            Box::new(move || publisher.publish(&state(1)).wake()),
             Box::new(move || lane.set_applied(LogIndex(1))),
             Box::new(move || drop(block_on(other.changed()))),
             Box::new(move || {
