@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use jraft_core::memory::Network;
+use jraft_core::memory::{MemoryLogEngine, MemoryMetaStorage, Network};
 use jraft_core::{
-    ApplyTaskMode, NodeOptions, Outcome, ProposeError, RaftError, RaftGroupService, Role, Runtime,
-    StartError, Task, Term,
+    ApplyError, ApplyTaskMode, Entries, NodeOptions, Outcome, ProposeError, RaftError,
+    RaftGroupService, Role, Runtime, SharedLogEngine, StartError, StateMachine, Task, Term,
 };
 use kit::{FAIL, PANIC, PEERS, Sum, TEXT, Trio, number, quick, within};
 
@@ -273,5 +273,58 @@ fn after_a_shutdown_everything_is_refused_and_all_wait_for_the_same_end() {
         let refused = node.propose::<i64>(number(1)).await.unwrap_err();
         assert!(refused.is_refused(), "{refused}");
         trio.runtime.shutdown().await;
+    });
+}
+
+/// Stops in its first batch until it may go on, and counts what it applies.
+struct Gated {
+    reached: mpsc::Sender<()>,
+    go_on: mpsc::Receiver<()>,
+    applied: Arc<AtomicUsize>,
+}
+
+impl StateMachine for Gated {
+    fn on_apply(&mut self, entries: &mut Entries<'_>) -> Result<(), ApplyError> {
+        if self.reached.send(()).is_ok() {
+            let _ = self.go_on.recv();
+        }
+        self.applied.fetch_add(entries.count(), Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_shutdown_does_not_wait_until_a_long_log_is_applied_again() {
+    const TASKS: u64 = 5000;
+    within(LIMIT, async {
+        let (runtime, network) = (Runtime::new().unwrap(), Network::new());
+        let (engine, meta) =
+            (SharedLogEngine::new(MemoryLogEngine::new()), MemoryMetaStorage::new());
+        let builder = || {
+            let builder = RaftGroupService::builder("g", "a:1").initial_conf("a:1");
+            let builder = builder.runtime(&runtime).in_memory(&network).options(quick());
+            builder.log_engine(&engine).meta_storage(meta.clone())
+        };
+        let service = builder().start(Sum::default()).await.unwrap();
+        service.node().watch().until(|status| status.role == Role::Leader).await;
+        for _ in 0..TASKS {
+            service.node().propose::<i64>(number(1)).await.unwrap();
+        }
+        service.shutdown().await;
+
+        let ((reached, is_there), (go, go_on)) = (mpsc::channel(), mpsc::channel());
+        let applied = Arc::new(AtomicUsize::new(0));
+        let machine = Gated { reached, go_on, applied: Arc::clone(&applied) };
+        let service = builder().start(machine).await.unwrap();
+        is_there.recv().unwrap();
+        drop(is_there);
+        let node = service.node().clone();
+        let release = async {
+            node.watch().until(|status| status.role == Role::Shutting).await;
+            go.send(()).unwrap();
+        };
+        tokio::join!(service.shutdown(), release);
+        let applied = applied.load(Ordering::SeqCst);
+        assert!(applied > 0 && applied < TASKS as usize, "{applied}");
     });
 }

@@ -24,6 +24,8 @@ pub(crate) trait FsmHost: Send + Sync {
     fn applied(&self, index: LogIndex);
     /// The state machine cannot go on.
     fn failed(&self, status: &Status);
+    /// Whether the node is on its way down: what is left to be read and applied is left to its next life.
+    fn ends(&self) -> bool;
     /// Something is worth a line in the log.
     fn warn(&self, text: &str);
 }
@@ -103,7 +105,11 @@ impl FsmRoom {
         if self.error.is_none()
             && let Err(status) = self.apply_all(range.from_disk, &range.slices, &mut waiters)
         {
-            self.fail(status);
+            if self.host.ends() {
+                self.error = Some(status);
+            } else {
+                self.fail(status);
+            }
         }
         if let Some(status) = self.error.clone() {
             waiters.rest().filter_map(|task| task.done).for_each(|done| {
@@ -124,6 +130,9 @@ impl FsmRoom {
         if let Some((mut next, last)) = from_disk {
             let mut entries = Vec::new();
             while next <= last {
+                if self.host.ends() {
+                    return Err(shut_down());
+                }
                 entries.clear();
                 self.read(next, &mut entries)?;
                 entries.retain(|entry| entry.id.index <= last);
@@ -291,8 +300,7 @@ impl FsmRoom {
     }
 
     fn shut_down(&mut self) {
-        let status = Status::new(RaftError::ESHUTDOWN, "the node has shut down");
-        self.error.get_or_insert(status);
+        self.error.get_or_insert_with(shut_down);
         self.release_waiting();
         let machine = &mut self.machine;
         let told = catch_unwind(AssertUnwindSafe(|| machine.on_shutdown()));
@@ -311,6 +319,10 @@ impl Drop for FsmRoom {
             self.host.failed(&Status::new(RaftError::ESTATEMACHINE, text));
         }
     }
+}
+
+fn shut_down() -> Status {
+    Status::new(RaftError::ESHUTDOWN, "the node has shut down")
 }
 
 fn state_machine_failed(since: LogIndex, text: &str) -> Status {

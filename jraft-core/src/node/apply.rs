@@ -12,8 +12,7 @@ impl NodeState {
     /// at the end of the turn.
     pub(crate) fn on_apply(&mut self, tasks: Vec<Task>, fx: &mut Effects) {
         if let Some(status) = self.refusal() {
-            let refused = |task: Task| Effect::Refused { done: task.done, status: status.clone() };
-            return fx.extend(tasks.into_iter().map(refused));
+            return fx.extend(tasks.into_iter().map(|task| refused(task, status.clone())));
         }
         let first = self.log.last().index.next();
         let (mut index, mut entries, mut accepted) =
@@ -23,7 +22,7 @@ impl NodeState {
                 let text =
                     format!("expected_term={expected} doesn't match current_term={}", self.term);
                 let status = Status::new(RaftError::EPERM, text);
-                fx.push(Effect::Refused { done: task.done, status });
+                fx.push(refused(task, status));
                 continue;
             }
             let entry = LogEntry::data(LogId::new(index, self.term), task.data);
@@ -52,4 +51,9 @@ impl NodeState {
         };
         Some(Status::new(error, text))
     }
+}
+
+/// With its context, whose destructor is somebody else's code and must not run inside a decision.
+fn refused(task: Task, status: Status) -> Effect {
+    Effect::Refused { task: AcceptedTask { done: task.done, context: task.context }, status }
 }

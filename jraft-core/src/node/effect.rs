@@ -9,7 +9,7 @@ use jraft_spi::storage::{RaftMeta, ReadLimit};
 use jraft_spi::{LogIndex, PeerId, Status, Term};
 use tokio::sync::oneshot;
 
-use crate::closure::{AcceptedTask, Done};
+use crate::closure::AcceptedTask;
 use crate::fsm::FsmNotice;
 use crate::log::{EntrySlice, LogTicket, MetaTicket};
 
@@ -38,7 +38,7 @@ pub(crate) enum Effect {
     /// Remember whom to tell of entries from `first` on.
     Accepted { first: LogIndex, tasks: Vec<AcceptedTask> },
     /// Tell that a task was not written.
-    Refused { done: Option<Done>, status: Status },
+    Refused { task: AcceptedTask, status: Status },
     /// Tell everybody whose entry is not known to be committed that its outcome is unknown.
     GiveUpPending { status: Status },
     /// Start, stop or restart a timer.

@@ -226,6 +226,10 @@ impl FsmHost for Shared {
         self.fail(status);
     }
 
+    fn ends(&self) -> bool {
+        self.view.role() >= Role::Shutting
+    }
+
     fn warn(&self, text: &str) {
         slog::warn!(self.env.log, "{}", text);
     }

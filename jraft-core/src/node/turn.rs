@@ -175,7 +175,9 @@ impl Turn {
             }
             Effect::Fsm(notice) => self.notify(notice),
             Effect::Accepted { first, tasks } => self.pending.push_back((first, tasks)),
-            Effect::Refused { done, status } => self.tell_done(done, Outcome::Refused(status)),
+            Effect::Refused { task, status } => {
+                self.tell_done(task.done, Outcome::Refused(status));
+            }
             Effect::GiveUpPending { status } => self.give_up_pending(&status),
             Effect::Timer(kind, action) => self.timers.apply(kind, action),
             Effect::Note(note) => self.write_note(&note),

@@ -31,6 +31,10 @@ impl FsmHost for Nothing {
         panic!("{status}");
     }
 
+    fn ends(&self) -> bool {
+        false
+    }
+
     fn warn(&self, text: &str) {
         panic!("{text}");
     }

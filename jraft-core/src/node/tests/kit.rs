@@ -300,7 +300,7 @@ impl Group {
             Effect::Commit { from_disk, slices, upto } => self.apply(i, from_disk, &slices, upto),
             Effect::Fsm(notice) => member.notices.push(notice),
             Effect::Accepted { first, tasks } => member.pending.push_back((first, tasks)),
-            Effect::Refused { done, status } => end(done, Outcome::Refused(status)),
+            Effect::Refused { task, status } => end(task.done, Outcome::Refused(status)),
             Effect::GiveUpPending { status } => {
                 for task in std::mem::take(&mut member.pending).into_iter().flat_map(|of| of.1) {
                     self.truth.stats.unknown += 1;
