@@ -1,5 +1,9 @@
 //! A worker whose disk takes its time: a sync ends when the test says so.
 
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
 use jraft_spi::message::EntryBatch;
 use jraft_spi::storage::{LogStorage, ReadLimit};
 use jraft_spi::{LogEntry, LogId, Term};
@@ -12,6 +16,9 @@ use crate::memory::MemoryMetaStorage;
 struct Asked {
     written: usize,
     syncs: Vec<Durable>,
+    /// Syncs in all.
+    synced: u64,
+    closed: bool,
     flushes: usize,
     flush_fails: bool,
 }
@@ -34,7 +41,18 @@ impl LogEngine for SlowEngine {
     }
 
     fn sync(&mut self, done: Durable) {
-        self.0.lock().syncs.push(done);
+        let mut asked = self.0.lock();
+        asked.synced += 1;
+        asked.syncs.push(done);
+    }
+
+    fn syncs(&self) -> u64 {
+        self.0.lock().synced
+    }
+
+    fn close(&mut self) -> Result<(), StorageError> {
+        self.0.lock().closed = true;
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), StorageError> {
@@ -204,4 +222,78 @@ fn a_worker_that_is_gone_leaves_nobody_waiting_and_nobody_trusting() {
     let later = Arc::<Ear>::default();
     lane.attach(8, Arc::clone(&later) as Arc<dyn DiskListener>);
     assert_eq!(later.0.lock().1, 1);
+}
+
+fn write_of(slot: u64, index: u64, bytes: usize) -> Command {
+    let entry = LogEntry::data(LogId::new(LogIndex(index), Term(1)), vec![1; bytes].into());
+    let ops = vec![LogOp::Append(EntrySlice::whole(EntryBatch::new(vec![entry])))];
+    Command::Write { slot, ops, ticket: LogTicket(index) }
+}
+
+/// Runs a worker whose queue is closed, to its end.
+fn finish(worker: Worker) {
+    worker.lane.close();
+    let mut context = Context::from_waker(Waker::noop());
+    assert_eq!(pin!(worker.run()).poll(&mut context), Poll::Ready(()));
+}
+
+#[test]
+fn what_waits_together_is_synced_together_up_to_four_mib() {
+    let syncs_of = |sizes: &[usize]| {
+        let engine = SlowEngine::default();
+        let (worker, _) = worker(&engine);
+        for (index, &bytes) in (1..).zip(sizes) {
+            worker.lane.push(write_of(0, index, bytes));
+        }
+        finish(worker);
+        engine.syncs()
+    };
+    assert_eq!(syncs_of(&[]), 0, "nothing is synced if nothing was written");
+    assert_eq!(syncs_of(&[1, 1, 1]), 1);
+    assert_eq!(syncs_of(&[2 << 20, 2 << 20]), 1, "exactly full, and nothing is left");
+    assert_eq!(syncs_of(&[2 << 20, 2 << 20, 1]), 2);
+    assert_eq!(syncs_of(&[4 << 20, (4 << 20) - 1, 1, 1]), 3);
+}
+
+#[test]
+fn a_group_is_closed_after_its_last_write_and_a_lane_has_ended_after_its_engine() {
+    let engine = SlowEngine::default();
+    let (mut worker, _) = worker(&engine);
+    let lane = Arc::clone(&worker.lane);
+    let mut context = Context::from_waker(Waker::noop());
+    lane.push(write_of(0, 1, 1));
+    let mut closed = pin!(lane.close_group(0));
+    assert!(closed.as_mut().poll(&mut context).is_pending());
+    let mut commands = Vec::new();
+    assert_eq!(pin!(lane.queue.take(&mut commands)).poll(&mut context), Poll::Ready(true));
+    for command in commands {
+        worker.carry_out(command);
+    }
+    assert!(closed.poll(&mut context).is_ready() && engine.syncs() == 1);
+    let mut ended = pin!(lane.ended());
+    assert!(ended.as_mut().poll(&mut context).is_pending() && !engine.0.lock().closed);
+    finish(worker);
+    assert!(ended.poll(&mut context).is_ready() && engine.0.lock().closed);
+}
+
+#[test]
+fn syncs_of_the_log_and_saves_are_counted_together() {
+    let engine = SlowEngine::default();
+    let (mut worker, _) = worker(&engine);
+    write(&mut worker, 0, 1);
+    write(&mut worker, 0, 2);
+    assert_eq!(worker.lane.syncs(), 2);
+    let meta = RaftMeta { term: Term(1), voted_for: None };
+    (1..=3).for_each(|ticket| worker.save_meta(0, &meta, MetaTicket(ticket)));
+    assert_eq!(worker.lane.syncs(), 5);
+}
+
+#[test]
+fn nothing_is_asked_of_an_engine_that_has_failed() {
+    let engine = SlowEngine::default();
+    let (mut worker, _) = worker(&engine);
+    worker.carry_out(write_of(0, 1, 1));
+    worker.failed.lock().replace(gone());
+    worker.sync();
+    assert_eq!(engine.syncs(), 0);
 }
