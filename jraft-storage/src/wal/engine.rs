@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use jraft_spi::entity::{GroupId, LogEntry, LogIndex};
 use jraft_spi::storage::{Durable, LogEngine, LogStorage, OpenedLog, Recovered, StorageError};
@@ -29,13 +29,22 @@ pub struct WalEngine {
     dir: PathBuf,
     /// The groups that were found, by name, until they are opened.
     found: BTreeMap<String, (u32, Recovered)>,
-    opened: Option<GroupId>,
+    opened: Option<Opened>,
     log: Logger,
+}
+
+/// The group that was opened.
+struct Opened {
+    name: GroupId,
+    number: u32,
+    /// Gone with its writer: then it may be opened again.
+    in_use: Weak<()>,
 }
 
 struct GroupWriter {
     writer: Arc<Mutex<Writer>>,
     group: u32,
+    _in_use: Arc<()>,
 }
 
 impl WalEngine {
@@ -97,31 +106,51 @@ impl WalEngine {
         let dir = self.dir.display();
         let other = self.found.keys().find(|name| *name != group.as_str());
         match (&self.opened, other) {
-            (Some(opened), _) if opened == group => Err(StorageError::Other(format!(
-                "the log of group {group} in {dir} is open already"
-            ))),
-            (Some(other), _) => Err(taken(&self.dir, other.as_str(), group)),
+            (Some(opened), _) if opened.name != *group => {
+                Err(taken(&self.dir, opened.name.as_str(), group))
+            }
+            (Some(opened), _) if opened.in_use.strong_count() > 0 => Err(StorageError::Other(
+                format!("the log of group {group} in {dir} is open already"),
+            )),
             (None, Some(other)) => Err(taken(&self.dir, other, group)),
-            (None, None) => Ok(()),
+            _ => Ok(()),
         }
+    }
+
+    /// The number of a group, and what its log holds.
+    fn contents(&mut self, group: &GroupId) -> Result<(u32, Recovered), StorageError> {
+        if let Some(Opened { number, .. }) = self.opened {
+            // Opened before, and changed since: what it left is made durable, and read again.
+            self.writer.lock().sync()?;
+            let (first, last) = {
+                let index = &self.shared.lock().groups[&number];
+                (LogIndex(index.first()), LogIndex(index.next() - 1))
+            };
+            let recovered = Recovered::scan(&self.reader(group, number), first, last)?;
+            return Ok((number, recovered));
+        }
+        if let Some(found) = self.found.remove(group.as_str()) {
+            return Ok(found);
+        }
+        self.writer.lock().declare(FIRST_GROUP, group.as_str())?;
+        Ok((FIRST_GROUP, Recovered::empty()))
+    }
+
+    fn reader(&self, group: &GroupId, number: u32) -> GroupReader {
+        GroupReader { shared: Arc::clone(&self.shared), group: number, name: group.clone() }
     }
 }
 
 impl LogEngine for WalEngine {
     fn open(&mut self, group: &GroupId) -> Result<OpenedLog, StorageError> {
         self.admit(group)?;
-        let (number, recovered) = match self.found.remove(group.as_str()) {
-            Some(found) => found,
-            None => {
-                self.writer.lock().declare(FIRST_GROUP, group.as_str())?;
-                (FIRST_GROUP, Recovered::empty())
-            }
-        };
-        self.opened = Some(group.clone());
-        let storage = GroupWriter { writer: Arc::clone(&self.writer), group: number };
-        let (shared, name) = (Arc::clone(&self.shared), group.clone());
-        let reader = GroupReader { shared, group: number, name };
-        Ok(OpenedLog::new(Box::new(storage), Arc::new(reader), recovered))
+        let (number, recovered) = self.contents(group)?;
+        let in_use = Arc::new(());
+        self.opened = Some(Opened { name: group.clone(), number, in_use: Arc::downgrade(&in_use) });
+        let writer = Arc::clone(&self.writer);
+        let storage = GroupWriter { writer, group: number, _in_use: in_use };
+        let reader = Arc::new(self.reader(group, number));
+        Ok(OpenedLog::new(Box::new(storage), reader, recovered))
     }
 
     fn sync(&mut self, done: Durable) {
