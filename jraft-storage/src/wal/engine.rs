@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use slog::{Logger, error};
 
 use super::WalOptions;
+use super::files::OpenFiles;
 use super::format::{DATA_START, Place};
 use super::pool::Pool;
 use super::reader::GroupReader;
@@ -60,9 +61,10 @@ impl WalEngine {
         let dir = dir.into();
         let options = checked(options)?;
         make_dir(&*disk, &dir)?;
+        let files = Arc::new(OpenFiles::new(disk));
         let Recovery { replay, mut segments, spares, mut end, mut chain } =
-            recover(&*disk, &dir, &options, &log)?;
-        let mut pool = Pool::new(disk, dir.clone(), options, spares);
+            recover(&files, &dir, &options, &log)?;
+        let mut pool = Pool::new(files, dir.clone(), options, spares);
         if segments.is_empty() {
             let first = pool.take(1, 0)?;
             (end, chain) = (Place::new(1, DATA_START), first.seed);
