@@ -4,129 +4,17 @@
 
 mod support;
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use jraft_rpc::BoltRpcFactory;
-use jraft_rpc::bolt::{Accepts, Class, Decoder, Frame, ResponseHead, put_heartbeat_ack};
-use jraft_rpc::io::{Accept, Net, PipeNet, Stream};
-use jraft_spi::env::BoxFuture;
+use jraft_rpc::io::{Net, PipeNet};
+use jraft_spi::RpcOptions;
 use jraft_spi::message::*;
 use jraft_spi::rpc::*;
-use jraft_spi::{Endpoint, RpcOptions};
-use parking_lot::Mutex;
+use support::by_hand::*;
 use support::*;
-use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
-
-/// A network that can refuse and hang, and counts attempts.
-#[derive(Clone, Default)]
-struct Unreliable {
-    pipes: PipeNet,
-    state: Arc<Mutex<State>>,
-}
-
-#[derive(Default)]
-struct State {
-    attempts: Vec<Duration>,
-    began: Option<Instant>,
-    hangs: bool,
-    slow: bool,
-}
-
-impl Net for Unreliable {
-    #[allow(clippy::disallowed_methods, reason = "this is the clock of the tests")]
-    fn connect(&self, to: &Endpoint) -> BoxFuture<'static, io::Result<Box<dyn Stream>>> {
-        let mut state = self.state.lock();
-        let began = *state.began.get_or_insert_with(Instant::now);
-        state.attempts.push(began.elapsed());
-        if state.hangs {
-            return Box::pin(std::future::pending());
-        }
-        let (connected, slow) = (self.pipes.connect(to), state.slow);
-        Box::pin(async move {
-            if slow {
-                wait_ms(100).await;
-            }
-            connected.await
-        })
-    }
-    fn listen(&self, at: &Endpoint) -> BoxFuture<'static, io::Result<Box<dyn Accept>>> {
-        self.pipes.listen(at)
-    }
-}
-
-/// A client, and the place where the other side listens if a test wants it.
-struct Setup {
-    net: Unreliable,
-    client: Arc<dyn RaftClientService>,
-    at: Endpoint,
-}
-
-impl Setup {
-    fn new() -> Self {
-        let net = Unreliable::default();
-        let shared: Arc<dyn Net> = Arc::new(net.clone());
-        let client = BoltRpcFactory::new(env(), shared, RpcOptions::default()).client();
-        Self { net, client, at: "a:1".parse().unwrap() }
-    }
-
-    async fn listen(&self) -> Box<dyn Accept> {
-        self.net.listen(&self.at).await.unwrap()
-    }
-
-    fn ping(&self) -> BoxFuture<'static, Result<RaftResponse, RpcError>> {
-        self.client.call(&self.at, RaftRequest::Ping, LONG)
-    }
-
-    fn attempts_ms(&self) -> Vec<u128> {
-        self.net.state.lock().attempts.iter().map(Duration::as_millis).collect()
-    }
-}
-
-/// The side that is connected to, by hand.
-struct Other {
-    stream: Box<dyn Stream>,
-    decoder: Decoder,
-}
-
-impl Other {
-    async fn accept(accept: &mut dyn Accept) -> Self {
-        let stream = accept.accept().await.unwrap().stream;
-        Self { stream, decoder: Decoder::new(Accepts::Requests, 64 << 20) }
-    }
-
-    async fn frame(&mut self) -> Option<Frame> {
-        loop {
-            if let Some(frame) = self.decoder.next_frame().unwrap() {
-                return Some(frame);
-            }
-            if self.stream.read_buf(self.decoder.buffer()).await.unwrap_or(0) == 0 {
-                return None;
-            }
-        }
-    }
-
-    async fn request_id(&mut self) -> i32 {
-        match self.frame().await {
-            Some(Frame::Request(request)) => request.id,
-            other => panic!("no request: {other:?}"),
-        }
-    }
-
-    async fn send(&mut self, bytes: &[u8]) {
-        tokio::io::AsyncWriteExt::write_all(&mut self.stream, bytes).await.unwrap();
-    }
-
-    async fn pong(&mut self, id: i32) {
-        let mut out = Vec::new();
-        ResponseHead::success(id, 1, Class::ErrorResponse.name().as_bytes(), 2).put(&mut out);
-        out.extend_from_slice(&[8, 0]);
-        self.send(&out).await;
-    }
-}
 
 #[test]
 fn the_first_calls_wait_for_the_connection() {
@@ -412,43 +300,6 @@ fn a_request_over_the_frame_limit_is_not_sent() {
 }
 
 #[test]
-fn a_silent_connection_is_asked_and_closed_if_it_does_not_answer() {
-    run_paused(async {
-        let setup = Setup::new();
-        let mut accept = setup.listen().await;
-        let call = setup.ping();
-        let mut other = Other::accept(&mut *accept).await;
-        let id = other.request_id().await;
-        other.pong(id).await;
-        call.await.unwrap();
-        let began = Instant::now_here();
-        // Acked heartbeats keep it.
-        for round in 1..=8 {
-            let Some(Frame::Heartbeat { id }) = other.frame().await else { panic!() };
-            assert_eq!(began.elapsed().as_secs(), 15 * round);
-            let mut ack = Vec::new();
-            put_heartbeat_ack(&mut ack, id);
-            other.send(&ack).await;
-        }
-        // So does an ack after two that are missing.
-        for round in 1..=9 {
-            let Some(Frame::Heartbeat { id }) = other.frame().await else { panic!() };
-            let mut ack = Vec::new();
-            put_heartbeat_ack(&mut ack, id);
-            if round % 3 == 0 {
-                other.send(&ack).await;
-            }
-        }
-        let began = Instant::now_here();
-        for _ in 0..3 {
-            assert!(matches!(other.frame().await, Some(Frame::Heartbeat { .. })));
-        }
-        assert_eq!(other.frame().await, None);
-        assert_eq!(began.elapsed().as_secs(), 46);
-    });
-}
-
-#[test]
 fn answers_that_are_none_close_the_connection() {
     run_paused(async {
         for bytes in [&b"HTTP/1.1 400 Bad Request\r\n"[..], &[2, 1], &[1, 1, 0, 1]] {
@@ -499,17 +350,5 @@ fn a_closed_port_closes_its_connections_and_can_be_opened_again() {
             let answer = client.call(&again.at, RaftRequest::Ping, LONG).await;
             assert_eq!(answer, Ok(RaftResponse::Ping));
         });
-    }
-}
-
-/// The clock of the tests.
-trait NowHere {
-    fn now_here() -> Self;
-}
-
-impl NowHere for Instant {
-    #[allow(clippy::disallowed_methods, reason = "this is the clock of the tests")]
-    fn now_here() -> Self {
-        Self::now()
     }
 }

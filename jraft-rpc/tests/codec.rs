@@ -277,6 +277,58 @@ fn bad_numbers_and_names_are_refused_with_a_reason() {
     );
 }
 
+/// A node that adopts such a term has no term left to stand in, and keeps it for ever.
+#[test]
+fn terms_that_no_election_made_are_refused_in_every_message() {
+    let last = Term::LAST.0;
+    let ids = || Proto::default().ids();
+    let vote = |term, of_log| ids().number(4, term).number(5, of_log).number(6, 0).number(7, 0);
+    let entry = |term| Proto::default().number(1, term).number(2, 1);
+    let append = |term, prev, of_entry| {
+        let body = ids().number(4, term).number(5, prev).number(6, 0);
+        body.bytes(7, entry(of_entry).0).number(8, 0)
+    };
+    let ask = |class, body: &Proto| decode_request(class, &ids().0, &body.0.clone().into());
+    let answer = |class: Class, expected, term| {
+        let content = Proto::default().number(1, term).number(2, 1).0;
+        let mut bytes = Vec::new();
+        ResponseHead::success(1, 1, class.name().as_bytes(), content.len()).put(&mut bytes);
+        bytes.extend_from_slice(&content);
+        let mut decoder = Decoder::new(Accepts::Responses, LIMIT);
+        decoder.feed(&bytes);
+        let Ok(Some(Frame::Response(frame))) = decoder.next_frame() else { panic!("no frame") };
+        decode_response(expected, &frame)
+    };
+    let answers = [
+        (Class::RequestVoteResponse, Expected::RequestVote),
+        (Class::AppendEntriesResponse, Expected::AppendEntries),
+        (Class::TimeoutNowResponse, Expected::TimeoutNow),
+    ];
+    for term in [last + 1, i64::MAX as u64] {
+        for (class, body, field) in [
+            (Class::RequestVoteRequest, vote(term, 1), "term"),
+            (Class::RequestVoteRequest, vote(1, term), "last_log_term"),
+            (Class::AppendEntriesRequest, append(term, 1, 1), "term"),
+            (Class::AppendEntriesRequest, append(1, term, 1), "prev_log_term"),
+            (Class::AppendEntriesRequest, append(1, 1, term), "the term of an entry"),
+            (Class::TimeoutNowRequest, ids().number(4, term), "term"),
+        ] {
+            let why = format!("{field} is beyond the last term, {last}: {term}");
+            let invalid = Err(Refusal::Invalid(Status::new(RaftError::EINVAL, why)));
+            assert_eq!(ask(class, &body), invalid, "{class:?}");
+        }
+        for (class, expected) in answers {
+            assert!(matches!(answer(class, expected, term), Err(ResponseError::Unexpected(_))));
+        }
+    }
+    assert!(ask(Class::RequestVoteRequest, &vote(last, last)).is_ok());
+    assert!(ask(Class::AppendEntriesRequest, &append(last, last, last)).is_ok());
+    assert!(ask(Class::TimeoutNowRequest, &ids().number(4, last)).is_ok());
+    for (class, expected) in answers {
+        assert!(answer(class, expected, last).is_ok());
+    }
+}
+
 #[test]
 fn more_entries_than_the_limit_are_refused() {
     let metas = vec![Proto::meta(1, 0); MAX_ENTRIES];
@@ -405,7 +457,7 @@ proptest! {
     #[test]
     fn appends_come_back(
         mut entries in proptest::collection::vec(entry(), 0..20),
-        prev in 0..u64::from(u32::MAX), term in 0..u64::MAX / 2, probe in any::<bool>(),
+        prev in 0..u64::from(u32::MAX), term in 0..=Term::LAST.0, probe in any::<bool>(),
     ) {
         let RaftRequest::AppendEntries(mut append) = append(5, 0) else { unreachable!() };
         for (at, entry) in entries.iter_mut().enumerate() {
@@ -423,7 +475,7 @@ proptest! {
     }
 
     #[test]
-    fn responses_come_back(term in 0..u64::MAX / 2, yes: bool, last in proptest::option::of(0..u64::MAX / 2)) {
+    fn responses_come_back(term in 0..=Term::LAST.0, yes: bool, last in proptest::option::of(0..u64::MAX / 2)) {
         let last = last.map(LogIndex);
         let term = Term(term);
         for response in [

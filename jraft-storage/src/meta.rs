@@ -44,6 +44,10 @@ impl FileMetaStorage {
         }
         let bytes = read_small(&*self.disk, &self.path, MAX_BYTES)?;
         let mut meta = decode(&bytes).map_err(|what| self.damaged(what))?;
+        if meta.term > Term::LAST {
+            // No peer would listen to this node: better said now than found out.
+            return Err(self.damaged(beyond_last(meta.term)));
+        }
         // A vote that a killed process wrote but did not sync would be believed here and lost at a later power
         // cut; and a page that failed to reach the disk once counts as clean. So it is written and synced anew.
         if !mutant!("M43") {
@@ -53,6 +57,13 @@ impl FileMetaStorage {
             meta.voted_for = None;
         }
         Ok(Some(meta))
+    }
+
+    fn try_save(&self, meta: &RaftMeta) -> Result<(), StorageError> {
+        if meta.term > Term::LAST {
+            return Err(StorageError::Other(beyond_last(meta.term)));
+        }
+        replace_small(&*self.disk, &self.path, &encode(meta)?)
     }
 
     fn damaged(&self, what: String) -> StorageError {
@@ -80,7 +91,7 @@ impl RaftMetaStorage for FileMetaStorage {
     }
 
     fn save(&mut self, meta: &RaftMeta, done: Durable) {
-        let result = self.guarded(|this| replace_small(&*this.disk, &this.path, &encode(meta)?));
+        let result = self.guarded(|this| this.try_save(meta));
         done.finish(result);
     }
 }
@@ -99,6 +110,10 @@ fn encode(meta: &RaftMeta) -> Result<Vec<u8>, StorageError> {
         bytes.extend(part);
     }
     Ok(bytes)
+}
+
+fn beyond_last(term: Term) -> String {
+    format!("term {term} is beyond the last term, {}", Term::LAST)
 }
 
 fn decode(bytes: &[u8]) -> Result<RaftMeta, String> {

@@ -128,7 +128,8 @@ pub struct ReadLimit {
 
 /// One per data directory, with one thread: the writers of all its groups, and one sync for all of them.
 pub trait LogEngine: Send + 'static {
-    /// Opens, or makes, the log of a group. What it recovered is durable when this returns.
+    /// Opens, or makes, the log of a group. What it recovered is durable when this returns. A group whose writer was
+    /// dropped is opened again, with all that was written.
     fn open(&mut self, group: &GroupId) -> Result<OpenedLog, StorageError>;
 
     /// Makes all that was written before, of all groups, durable. `done` may be finished now or later.

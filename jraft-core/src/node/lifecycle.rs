@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jraft_spi::env::{Env, Place};
 use jraft_spi::rpc::RaftClientService;
 use jraft_spi::status::{NodeStatus, Role};
-use jraft_spi::storage::{RaftMetaStorage, StorageError};
+use jraft_spi::storage::{RaftMeta, RaftMetaStorage, StorageError};
 use jraft_spi::{ApplyPlace, Configuration, LogIndex, NodeId, NodeOptions, Status, sim_point};
 use tokio::sync::oneshot;
 
@@ -16,7 +16,7 @@ use super::timers::NodeTimers;
 use super::turn::Turn;
 use super::view::{StatusWatch, ViewCell};
 use crate::fsm::{FsmCommand, FsmHost, FsmQueue, FsmRoom, StateMachine};
-use crate::log::lane::{DiskListener, LogLane, OpenGroup};
+use crate::log::lane::{DiskListener, LogLane, OpenGroup, OpenedGroup};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::thread::{self, ThreadId};
@@ -61,26 +61,13 @@ impl Core {
         let NodeParts { id, options, initial_conf, env, timer, client, lane, reader, .. } = parts;
         let open = OpenGroup { group: id.group.clone(), meta: parts.meta, sync: options.raft.sync };
         let opened = lane.open(open).await?;
-        let last = opened.recovered.last;
-        let meta = match opened.meta {
-            Some(meta) => meta,
-            None if last == LogIndex::ZERO => Default::default(),
-            None => {
-                let text = format!(
-                    "term and vote of {id} are missing beside a log of {last} entries: this node could vote twice in a \
-                     term; restore its metadata, or remove its data and let it join again empty"
-                );
-                return Err(StorageError::Other(text));
+        let meta = match checked_meta(&id, &opened) {
+            Ok(meta) => meta,
+            Err(error) => {
+                lane.close_group(opened.slot).await;
+                return Err(error);
             }
         };
-        let last_term = opened.recovered.terms.last().map(|&(_, term)| term).unwrap_or_default();
-        if last_term > meta.term {
-            let text = format!(
-                "the log of {id} ends in term {last_term}, its metadata in term {}: metadata was lost",
-                meta.term
-            );
-            return Err(StorageError::Other(text));
-        }
         let options = Arc::new(options);
         let mut env = env;
         env.log = env.log.new(slog::o!("node" => id.to_string()));
@@ -215,6 +202,31 @@ impl Core {
         let gone = |status: &NodeStatus| matches!(status.role, Role::Error | Role::Shutdown);
         watch.until(gone).await.error.unwrap_or_else(Status::ok)
     }
+}
+
+/// Term and vote, if they can belong to the log beside them.
+fn checked_meta(id: &NodeId, opened: &OpenedGroup) -> Result<RaftMeta, StorageError> {
+    let last = opened.recovered.last;
+    let meta = match &opened.meta {
+        Some(meta) => meta.clone(),
+        None if last == LogIndex::ZERO => Default::default(),
+        None => {
+            let text = format!(
+                "term and vote of {id} are missing beside a log of {last} entries: this node could vote twice in a \
+                 term; restore its metadata, or remove its data and let it join again empty"
+            );
+            return Err(StorageError::Other(text));
+        }
+    };
+    let last_term = opened.recovered.terms.last().map(|&(_, term)| term).unwrap_or_default();
+    if last_term > meta.term {
+        let text = format!(
+            "the log of {id} ends in term {last_term}, its metadata in term {}: metadata was lost",
+            meta.term
+        );
+        return Err(StorageError::Other(text));
+    }
+    Ok(meta)
 }
 
 impl FsmHost for Shared {

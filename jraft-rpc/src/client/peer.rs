@@ -33,6 +33,10 @@ pub(super) struct Peer {
     pub(super) close: Notify,
     /// When something was last read.
     pub(super) last_read: AtomicU64,
+    /// When something last left.
+    last_written: AtomicU64,
+    /// Told when a call expired since whose sending nothing was read.
+    pub(super) doubt: Notify,
 }
 
 pub(super) struct State {
@@ -71,6 +75,8 @@ impl Peer {
             wake_keeper: Notify::new(),
             close: Notify::new(),
             last_read: AtomicU64::new(0),
+            last_written: AtomicU64::new(0),
+            doubt: Notify::new(),
         })
     }
 
@@ -116,6 +122,12 @@ impl Peer {
     pub(super) fn close(&self) {
         self.end(Phase::Closed, "the client is closed");
         self.close.notify_one();
+    }
+
+    /// Whether more is to be sent, and some of it left within the last `while_ago`.
+    pub(super) fn is_sending(&self, while_ago: Duration) -> bool {
+        let last_written = MonoTime::from_nanos(self.last_written.load(Ordering::Relaxed));
+        self.with_out(|out| out.unsent()) > 0 && self.now().since(last_written) < while_ago
     }
 
     pub(super) fn now(&self) -> MonoTime {
@@ -255,7 +267,9 @@ impl Outlet for Peer {
         &self.wake_writer
     }
 
-    fn note_written(&self) {}
+    fn note_written(&self) {
+        self.last_written.store(self.now().as_nanos(), Ordering::Relaxed);
+    }
 }
 
 /// With more unsent bytes than this, calls fail.

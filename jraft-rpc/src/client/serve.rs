@@ -7,6 +7,7 @@ use jraft_spi::env::MonoTime;
 use tokio::io::{AsyncRead, split};
 
 use super::peer::Peer;
+use super::table::Call;
 use crate::bolt::{Accepts, Decoder, Frame, put_heartbeat};
 use crate::io::Stream;
 use crate::link::{Outlet, read_some, write_all};
@@ -37,8 +38,7 @@ impl Peer {
         self.note_up();
         let began = self.now();
         let why = self.serve(stream).await;
-        let last_read = MonoTime::from_nanos(self.last_read.load(Ordering::Relaxed));
-        let was_of_use = last_read > began || self.now().since(began) >= OF_USE;
+        let was_of_use = self.last_read() > began || self.now().since(began) >= OF_USE;
         Life { was_of_use, why }
     }
 
@@ -60,7 +60,12 @@ impl Peer {
             why = self.read(read_half) => why,
             error = write_all(self, write_half) => error.to_string(),
             why = self.send_heartbeats() => why,
+            why = self.settle_doubts() => why,
         }
+    }
+
+    fn last_read(&self) -> MonoTime {
+        MonoTime::from_nanos(self.last_read.load(Ordering::Relaxed))
     }
 
     async fn read(&self, mut from: impl AsyncRead + Unpin) -> String {
@@ -98,11 +103,15 @@ impl Peer {
             let now = self.now();
             let next = loop {
                 let mut state = self.state.lock();
-                let Some((waiter, after)) = state.table.expire(now) else {
+                let Some(Call { sent, timeout, waiter }) = state.table.expire(now) else {
                     break state.table.next_deadline();
                 };
                 drop(state);
-                waiter.fail(RpcError::TimedOut { to: self.to.clone(), after });
+                waiter.fail(RpcError::TimedOut { to: self.to.clone(), after: timeout });
+                // What was read in the very instant of the call counts as read before it.
+                if self.last_read().as_nanos() <= sent.as_nanos() + 1 {
+                    self.doubt.notify_one();
+                }
             };
             let next = next.unwrap_or(now + LONG);
             tokio::select! {
@@ -117,17 +126,14 @@ impl Peer {
     async fn send_heartbeats(&self) -> String {
         let (env, mut misses) = (&self.shared.env, 0);
         loop {
-            let last_read = MonoTime::from_nanos(self.last_read.load(Ordering::Relaxed));
+            let last_read = self.last_read();
             let silent = self.now().since(last_read);
             if silent < HEARTBEAT_AFTER {
                 misses = 0;
                 env.clock.sleep_until(last_read + HEARTBEAT_AFTER).await;
                 continue;
             }
-            self.with_out(|out| put_heartbeat(out.tail(), self.next_id()));
-            self.wake_writer().notify_one();
-            env.sleep(ACK_WITHIN).await;
-            if self.last_read.load(Ordering::Relaxed) != last_read.as_nanos() {
+            if self.is_alive().await {
                 continue;
             }
             misses += 1;
@@ -137,12 +143,41 @@ impl Peer {
             env.sleep(HEARTBEAT_AFTER - ACK_WITHIN).await;
         }
     }
+
+    /// Asks a connection on which calls expire in silence whether it is alive; ends if it is not. Behind a partition the
+    /// kernel sends again at longer and longer intervals, and whatever is queued waits for it: a new connection does not.
+    async fn settle_doubts(&self) -> String {
+        loop {
+            self.doubt.notified().await;
+            // A peer that only takes its time over a request answers a heartbeat at once.
+            if self.now().since(self.last_read()) < DOUBT_AFTER || self.is_alive().await {
+                continue;
+            }
+            // Unless a large request is still on its way out before it.
+            if !self.is_sending(ACK_WITHIN) {
+                return "neither a call nor a heartbeat was answered".to_owned();
+            }
+            self.doubt.notify_one();
+        }
+    }
+
+    /// Sends a heartbeat; whether anything arrives soon after.
+    async fn is_alive(&self) -> bool {
+        let last_read = self.last_read();
+        self.with_out(|out| put_heartbeat(out.tail(), self.next_id()));
+        self.wake_writer().notify_one();
+        self.shared.env.sleep(ACK_WITHIN).await;
+        self.last_read() != last_read
+    }
 }
 
 /// A connection that lasted this long was of use.
 const OF_USE: Duration = Duration::from_secs(1);
 /// Silence after which a heartbeat is sent (Java: `bolt.tcp.heartbeat.interval`).
 const HEARTBEAT_AFTER: Duration = Duration::from_secs(15);
+/// Silence in which a call that expires casts doubt on its connection: longer than a pause of a busy process or a few
+/// lost packets take, and of the order of an election, which must not wait for three heartbeats.
+const DOUBT_AFTER: Duration = Duration::from_secs(3);
 /// How soon its ack must come.
 const ACK_WITHIN: Duration = Duration::from_secs(1);
 /// So many missing acks end the connection (Java: `bolt.tcp.heartbeat.maxtimes`).

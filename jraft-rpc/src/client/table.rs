@@ -44,10 +44,16 @@ impl Waiter {
 }
 
 #[derive(Debug)]
-struct Call {
-    deadline: MonoTime,
-    timeout: Duration,
-    waiter: Waiter,
+pub(super) struct Call {
+    pub(super) sent: MonoTime,
+    pub(super) timeout: Duration,
+    pub(super) waiter: Waiter,
+}
+
+impl Call {
+    fn deadline(&self) -> MonoTime {
+        self.sent + self.timeout
+    }
 }
 
 /// The open calls of one connection.
@@ -74,8 +80,9 @@ impl Table {
         timeout: Duration,
         waiter: Waiter,
     ) -> bool {
-        let deadline = now + timeout;
-        let replaced = self.calls.insert(id, Call { deadline, timeout, waiter });
+        let call = Call { sent: now, timeout, waiter };
+        let deadline = call.deadline();
+        let replaced = self.calls.insert(id, call);
         assert!(replaced.is_none(), "the caller picks an id that is free");
         self.deadlines.insert((deadline, id));
         self.deadlines.first() == Some(&(deadline, id))
@@ -84,7 +91,7 @@ impl Table {
     /// Takes out the call that an answer belongs to; none if it has expired, or never was.
     pub(super) fn remove(&mut self, id: i32) -> Option<Waiter> {
         let call = self.calls.remove(&id)?;
-        self.deadlines.remove(&(call.deadline, id));
+        self.deadlines.remove(&(call.deadline(), id));
         Some(call.waiter)
     }
 
@@ -93,15 +100,14 @@ impl Table {
         self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
-    /// Takes out one call that has expired, with its timeout.
-    pub(super) fn expire(&mut self, now: MonoTime) -> Option<(Waiter, Duration)> {
+    /// Takes out one call that has expired.
+    pub(super) fn expire(&mut self, now: MonoTime) -> Option<Call> {
         let (deadline, id) = *self.deadlines.first()?;
         if deadline > now {
             return None;
         }
         self.deadlines.pop_first();
-        let call = self.calls.remove(&id)?;
-        Some((call.waiter, call.timeout))
+        self.calls.remove(&id)
     }
 
     /// Takes out all calls, in the order in which they were made unless ids have wrapped around.
@@ -129,7 +135,7 @@ mod tests {
         assert!(table.remove(-3).is_some() && table.remove(-3).is_none());
         assert_eq!(table.next_deadline(), Some(at(5)));
         assert!(table.expire(at(4)).is_none());
-        assert_eq!(table.expire(at(9)).map(|(_, after)| after.as_secs()), Some(5));
+        assert_eq!(table.expire(at(9)).map(|call| call.timeout.as_secs()), Some(5));
         assert_eq!(table.len(), 1);
         assert_eq!(table.drain().len(), 1);
         assert_eq!((table.len(), table.next_deadline()), (0, None));

@@ -194,8 +194,14 @@ pub(super) fn peer(field: &str, text: &str) -> Result<PeerId, Refusal> {
     text.parse().map_err(|error| Refusal::invalid(format!("{field}: {error}")))
 }
 
+/// A term of a peer. Once adopted it is kept for ever, so one that no election can have made is refused here.
 pub(super) fn term(field: &str, value: i64) -> Result<Term, Refusal> {
-    u64::try_from(value).map(Term).map_err(|_| negative(field, value))
+    let term = u64::try_from(value).map(Term).map_err(|_| negative(field, value))?;
+    if term > Term::LAST {
+        let last = Term::LAST;
+        return Err(Refusal::invalid(format!("{field} is beyond the last term, {last}: {value}")));
+    }
+    Ok(term)
 }
 
 pub(super) fn index(field: &str, value: i64) -> Result<LogIndex, Refusal> {

@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+pub mod by_hand;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;

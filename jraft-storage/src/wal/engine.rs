@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use jraft_spi::entity::{GroupId, LogEntry, LogIndex};
 use jraft_spi::storage::{Durable, LogEngine, LogStorage, OpenedLog, Recovered, StorageError};
@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use slog::{Logger, error};
 
 use super::WalOptions;
+use super::files::OpenFiles;
 use super::format::{DATA_START, Place};
 use super::pool::Pool;
 use super::reader::GroupReader;
@@ -29,13 +30,22 @@ pub struct WalEngine {
     dir: PathBuf,
     /// The groups that were found, by name, until they are opened.
     found: BTreeMap<String, (u32, Recovered)>,
-    opened: Option<GroupId>,
+    opened: Option<Opened>,
     log: Logger,
+}
+
+/// The group that was opened.
+struct Opened {
+    name: GroupId,
+    number: u32,
+    /// Gone with its writer: then it may be opened again.
+    in_use: Weak<()>,
 }
 
 struct GroupWriter {
     writer: Arc<Mutex<Writer>>,
     group: u32,
+    _in_use: Arc<()>,
 }
 
 impl WalEngine {
@@ -51,9 +61,10 @@ impl WalEngine {
         let dir = dir.into();
         let options = checked(options)?;
         make_dir(&*disk, &dir)?;
+        let files = Arc::new(OpenFiles::new(disk));
         let Recovery { replay, mut segments, spares, mut end, mut chain } =
-            recover(&*disk, &dir, &options, &log)?;
-        let mut pool = Pool::new(disk, dir.clone(), options, spares);
+            recover(&files, &dir, &options, &log)?;
+        let mut pool = Pool::new(files, dir.clone(), options, spares);
         if segments.is_empty() {
             let first = pool.take(1, 0)?;
             (end, chain) = (Place::new(1, DATA_START), first.seed);
@@ -97,31 +108,51 @@ impl WalEngine {
         let dir = self.dir.display();
         let other = self.found.keys().find(|name| *name != group.as_str());
         match (&self.opened, other) {
-            (Some(opened), _) if opened == group => Err(StorageError::Other(format!(
-                "the log of group {group} in {dir} is open already"
-            ))),
-            (Some(other), _) => Err(taken(&self.dir, other.as_str(), group)),
+            (Some(opened), _) if opened.name != *group => {
+                Err(taken(&self.dir, opened.name.as_str(), group))
+            }
+            (Some(opened), _) if opened.in_use.strong_count() > 0 => Err(StorageError::Other(
+                format!("the log of group {group} in {dir} is open already"),
+            )),
             (None, Some(other)) => Err(taken(&self.dir, other, group)),
-            (None, None) => Ok(()),
+            _ => Ok(()),
         }
+    }
+
+    /// The number of a group, and what its log holds.
+    fn contents(&mut self, group: &GroupId) -> Result<(u32, Recovered), StorageError> {
+        if let Some(Opened { number, .. }) = self.opened {
+            // Opened before, and changed since: what it left is made durable, and read again.
+            self.writer.lock().sync()?;
+            let (first, last) = {
+                let index = &self.shared.lock().groups[&number];
+                (LogIndex(index.first()), LogIndex(index.next() - 1))
+            };
+            let recovered = Recovered::scan(&self.reader(group, number), first, last)?;
+            return Ok((number, recovered));
+        }
+        if let Some(found) = self.found.remove(group.as_str()) {
+            return Ok(found);
+        }
+        self.writer.lock().declare(FIRST_GROUP, group.as_str())?;
+        Ok((FIRST_GROUP, Recovered::empty()))
+    }
+
+    fn reader(&self, group: &GroupId, number: u32) -> GroupReader {
+        GroupReader { shared: Arc::clone(&self.shared), group: number, name: group.clone() }
     }
 }
 
 impl LogEngine for WalEngine {
     fn open(&mut self, group: &GroupId) -> Result<OpenedLog, StorageError> {
         self.admit(group)?;
-        let (number, recovered) = match self.found.remove(group.as_str()) {
-            Some(found) => found,
-            None => {
-                self.writer.lock().declare(FIRST_GROUP, group.as_str())?;
-                (FIRST_GROUP, Recovered::empty())
-            }
-        };
-        self.opened = Some(group.clone());
-        let storage = GroupWriter { writer: Arc::clone(&self.writer), group: number };
-        let (shared, name) = (Arc::clone(&self.shared), group.clone());
-        let reader = GroupReader { shared, group: number, name };
-        Ok(OpenedLog::new(Box::new(storage), Arc::new(reader), recovered))
+        let (number, recovered) = self.contents(group)?;
+        let in_use = Arc::new(());
+        self.opened = Some(Opened { name: group.clone(), number, in_use: Arc::downgrade(&in_use) });
+        let writer = Arc::clone(&self.writer);
+        let storage = GroupWriter { writer, group: number, _in_use: in_use };
+        let reader = Arc::new(self.reader(group, number));
+        Ok(OpenedLog::new(Box::new(storage), reader, recovered))
     }
 
     fn sync(&mut self, done: Durable) {

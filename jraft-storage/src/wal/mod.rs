@@ -4,9 +4,11 @@
 //! sync writes what is pending as one *group*: a header, then the records, each with a checksum that goes on from the
 //! one before. Groups fill *segments*, zero-filled files of fixed size that are used again when their entries are gone.
 //! The header of a group also says up to where everything was durable when it was written: that is how recovery tells
-//! a torn tail, which it cuts, from damage, where it refuses. `FORMAT.md` has the bytes.
+//! a torn tail, which it cuts, from damage, where it refuses. `FORMAT.md` has the bytes. Only the newest segments are open
+//! files; older ones are opened when somebody reads them.
 
 mod engine;
+mod files;
 mod format;
 mod index;
 mod pool;

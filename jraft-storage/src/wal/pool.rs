@@ -6,14 +6,16 @@ use std::sync::Arc;
 use jraft_spi::storage::StorageError;
 
 use super::WalOptions;
+use super::files::OpenFiles;
 use super::format::SegmentHeader;
 use super::segment::Segment;
 use crate::disk::{Context, Disk, DiskFile};
 
 /// The supply of segments of one log.
 pub(super) struct Pool {
-    pub(super) disk: Arc<dyn Disk>,
-    pub(super) dir: PathBuf,
+    disk: Arc<dyn Disk>,
+    files: Arc<OpenFiles>,
+    dir: PathBuf,
     pub(super) options: WalOptions,
     spares: Vec<PathBuf>,
     next: Next,
@@ -32,12 +34,13 @@ enum Next {
 impl Pool {
     /// A pool with the spare files that were found.
     pub(super) fn new(
-        disk: Arc<dyn Disk>,
+        files: Arc<OpenFiles>,
         dir: PathBuf,
         options: WalOptions,
         spares: Vec<PathBuf>,
     ) -> Self {
-        Self { disk, dir, options, spares, next: Next::None }
+        let disk = Arc::clone(&files.disk);
+        Self { disk, files, dir, options, spares, next: Next::None }
     }
 
     /// Does a piece of the work for segment `sequence`: at least `bytes` of zeros, or all of it if there is a spare.
@@ -97,6 +100,7 @@ impl Pool {
         } else {
             self.disk.remove(&segment.path).context("remove", &segment.path)?;
         }
+        self.files.forget(segment.sequence());
         // One by one, lest a later name goes and an earlier one stays: that would look like a missing segment.
         self.sync_dir()
     }
@@ -135,7 +139,7 @@ impl Pool {
         let path = self.dir.join(Segment::name(sequence));
         self.disk.rename(from, &path).context("rename", from)?;
         self.sync_dir()?;
-        Ok(Arc::new(Segment::new(header, path, file)))
+        Ok(Arc::new(Segment::new(header, path, file, &self.files)))
     }
 }
 

@@ -140,7 +140,7 @@ impl Stretch {
         let length = usize::try_from(self.end - self.start).expect("within a segment");
         let mut bytes = vec![0; length];
         let path = &self.segment.path;
-        let read = self.segment.file.read_at(self.start, &mut bytes);
+        let read = self.segment.file()?.read_at(self.start, &mut bytes);
         let read =
             read.map_err(|error| StorageError::io(format!("read {}", path.display()), error))?;
         bytes.truncate(read);

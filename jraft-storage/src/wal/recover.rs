@@ -9,6 +9,7 @@ use jraft_spi::storage::StorageError;
 use slog::{Logger, info, warn};
 
 use super::WalOptions;
+use super::files::OpenFiles;
 use super::format::{DATA_START, Place};
 use super::pool::{MAX_SPARES, NEW, SPARE_SUFFIX, ZEROS, spare_name};
 use super::replay::{Found, Replay, link};
@@ -30,6 +31,7 @@ pub(super) struct Recovery {
 
 struct Scan<'a> {
     disk: &'a dyn Disk,
+    files: &'a OpenFiles,
     dir: &'a Path,
     segments: Vec<Arc<Segment>>,
     replay: Replay,
@@ -44,19 +46,21 @@ struct Scan<'a> {
 
 /// Recovers the log in `dir`.
 pub(super) fn recover(
-    disk: &dyn Disk,
+    files: &Arc<OpenFiles>,
     dir: &Path,
     options: &WalOptions,
     log: &Logger,
 ) -> Result<Recovery, StorageError> {
-    let (segments, mut spares) = survey(disk, dir, options)?;
+    let (segments, mut spares) = survey(files, dir, options)?;
     let Some(first) = segments.first() else {
         let (replay, segments, end) = (Replay::default(), VecDeque::new(), Place::default());
         return Ok(Recovery { replay, segments, spares, end, chain: 0 });
     };
     let (chain, durable) = (first.seed, Place::default());
     let (replay, current, offset) = (Replay::default(), 0, DATA_START);
-    let mut scan = Scan { disk, dir, segments, replay, current, offset, chain, durable, log };
+    let disk = &*files.disk;
+    let mut scan =
+        Scan { disk, files, dir, segments, replay, current, offset, chain, durable, log };
     let why = scan.read_all()?;
     scan.judge(why)?;
     scan.discard_later(&mut spares)?;
@@ -67,12 +71,13 @@ pub(super) fn recover(
     Ok(Recovery { replay, segments: segments.into(), spares, end, chain })
 }
 
-/// Opens all segments, in order and without a gap, and sorts out the other files.
+/// Finds all segments, in order and without a gap, and sorts out the other files.
 fn survey(
-    disk: &dyn Disk,
+    files: &Arc<OpenFiles>,
     dir: &Path,
     options: &WalOptions,
 ) -> Result<(Vec<Arc<Segment>>, Vec<PathBuf>), StorageError> {
+    let disk = &*files.disk;
     let (mut segments, mut spares): (Vec<Arc<Segment>>, Vec<PathBuf>) = (Vec::new(), Vec::new());
     for name in disk.list(dir).context("list", dir)? {
         let path = dir.join(&name);
@@ -89,7 +94,7 @@ fn survey(
                     "the segment is missing, later ones are there",
                 ));
             }
-            segments.push(Arc::new(Segment::open(disk, dir, sequence, options.directory)?));
+            segments.push(Arc::new(Segment::open(files, dir, sequence, options.directory)?));
         } else if name == NEW {
             disk.remove(&path).context("remove", &path)?;
         } else if name.ends_with(SPARE_SUFFIX) {
@@ -205,10 +210,11 @@ impl Scan<'_> {
         if end <= self.offset {
             return Ok(());
         }
+        let file = segment.file()?;
         let mut at = self.offset;
         while at < end {
             let piece = (end - at).min(ZEROS.len() as u64);
-            segment.file.write_at(at, &ZEROS[..piece as usize]).context("write", &segment.path)?;
+            file.write_at(at, &ZEROS[..piece as usize]).context("write", &segment.path)?;
             at += piece;
         }
         warn!(self.log, "a torn tail of the log was cut: it was never durable";
@@ -223,6 +229,7 @@ impl Scan<'_> {
             let spare = self.dir.join(spare_name(segment.sequence()));
             self.disk.rename(&segment.path, &spare).context("rename", &segment.path)?;
             self.disk.sync_dir(self.dir).context("sync", self.dir)?;
+            self.files.forget(segment.sequence());
             spares.push(spare);
         }
         Ok(())
@@ -235,16 +242,17 @@ impl Scan<'_> {
             return Ok(());
         }
         let segment = self.segment();
+        let file = segment.file()?;
         let known =
             if self.durable.segment == segment.sequence() { self.durable.offset } else { 0 };
         let mut at = known.max(DATA_START);
         let mut window = Window::new(Arc::clone(segment));
         while at < self.offset {
             let bytes = window.slice(at, (self.offset - at).min(ZEROS.len() as u64))?;
-            segment.file.write_at(at, bytes).context("write", &segment.path)?;
+            file.write_at(at, bytes).context("write", &segment.path)?;
             at += bytes.len() as u64;
         }
-        segment.file.sync_data().context("sync", &segment.path)?;
+        file.sync_data().context("sync", &segment.path)?;
         self.disk.sync_dir(self.dir).context("sync", self.dir)
     }
 

@@ -51,7 +51,7 @@ impl Window {
             let wanted = (end.saturating_sub(at)).max(WINDOW).min(size.saturating_sub(at));
             self.bytes.resize(usize::try_from(wanted).expect("within a segment"), 0);
             let path = &self.segment.path;
-            let read = self.segment.file.read_at(at, &mut self.bytes).context("read", path)?;
+            let read = self.segment.file()?.read_at(at, &mut self.bytes).context("read", path)?;
             self.bytes.truncate(read);
             self.start = at;
         }

@@ -1,40 +1,50 @@
 //! A segment file: its name, its header, its place in the sequence.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use jraft_spi::entity::LogIndex;
 use jraft_spi::storage::StorageError;
 
+use super::files::OpenFiles;
 use super::format::{
     ALIGN, DATA_START, GROUP_HEADER, HeaderError, SEGMENT_HEADER, SegmentHeader, VERSION,
 };
-use crate::disk::{Context, Disk, DiskFile};
+use crate::disk::{Context, DiskFile};
 
-/// An open segment.
+/// A segment of the log.
 pub(super) struct Segment {
     pub(super) header: SegmentHeader,
     /// What its checksums start from.
     pub(super) seed: u32,
     pub(super) path: PathBuf,
-    pub(super) file: Arc<dyn DiskFile>,
+    files: Arc<OpenFiles>,
+    /// Its file, for as long as that is among the newest.
+    file: Weak<dyn DiskFile>,
 }
 
 impl Segment {
     /// A segment whose header is on the disk already.
-    pub(super) fn new(header: SegmentHeader, path: PathBuf, file: Arc<dyn DiskFile>) -> Self {
-        Self { header, seed: header.seed(), path, file }
+    pub(super) fn new(
+        header: SegmentHeader,
+        path: PathBuf,
+        file: Arc<dyn DiskFile>,
+        files: &Arc<OpenFiles>,
+    ) -> Self {
+        let (seed, weak) = (header.seed(), Arc::downgrade(&file));
+        files.keep(header.sequence, file);
+        Self { header, seed, path, files: Arc::clone(files), file: weak }
     }
 
     /// Opens the segment `sequence` and verifies its header.
     pub(super) fn open(
-        disk: &dyn Disk,
+        files: &Arc<OpenFiles>,
         dir: &Path,
         sequence: u64,
         directory: u64,
     ) -> Result<Self, StorageError> {
         let path = dir.join(Self::name(sequence));
-        let file = disk.open(&path).context("open", &path)?;
+        let file = files.disk.open(&path).context("open", &path)?;
         let mut bytes = [0; SEGMENT_HEADER];
         let read = file.read_at(0, &mut bytes).context("read", &path)?;
         let size = file.size().context("ask the size of", &path)?;
@@ -59,7 +69,15 @@ impl Segment {
         if size < header.bytes || !(Self::MIN_BYTES..=Self::MAX_BYTES).contains(&header.bytes) {
             return Err(damaged(&format!("{} bytes were made, {size} are there", header.bytes)));
         }
-        Ok(Self::new(header, path, file))
+        Ok(Self::new(header, path, file, files))
+    }
+
+    /// Its file, opened again if it is an old one.
+    pub(super) fn file(&self) -> Result<Arc<dyn DiskFile>, StorageError> {
+        match self.file.upgrade() {
+            Some(file) => Ok(file),
+            None => self.files.reopen(self.sequence(), &self.path),
+        }
     }
 
     /// Its number.

@@ -231,7 +231,7 @@ impl Writer {
         let sealed = self.shared.lock().tail.seal(self.durable);
         let Some((at, bytes)) = sealed else { return Ok(()) };
         let segment = self.segments.back().expect("there is always a segment");
-        segment.file.write_at(at, &bytes).context("write", &segment.path)?;
+        segment.file()?.write_at(at, &bytes).context("write", &segment.path)?;
         self.written.offset = at + bytes.len() as u64;
         self.fresh += bytes.len() as u64;
         self.shared.lock().tail.written(bytes);
@@ -241,7 +241,7 @@ impl Writer {
     fn sync_written(&mut self) -> Result<(), StorageError> {
         if self.durable < self.written {
             let segment = self.segments.back().expect("there is always a segment");
-            segment.file.sync_data().context("sync", &segment.path)?;
+            segment.file()?.sync_data().context("sync", &segment.path)?;
             self.syncs += 1;
             self.durable = self.written;
         }

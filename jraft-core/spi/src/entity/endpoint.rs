@@ -63,6 +63,8 @@ impl fmt::Display for Endpoint {
 /// Host of the endpoint that stands for nobody.
 pub(super) const ANY_HOST: &str = "0.0.0.0";
 
+const TOO_LONG: &str = "longer than 1024 bytes";
+
 /// Most parts a text may have after its host: port, idx, priority, and one too many.
 const MAX_PARTS: usize = 4;
 
@@ -78,7 +80,7 @@ impl<'a> Parts<'a> {
     pub(super) fn split(kind: &'static str, text: &'a str) -> Result<Self, ParseError> {
         let refuse = |why| Err(ParseError::new(kind, text, why));
         if text.len() > Endpoint::MAX_TEXT_LEN {
-            return refuse("longer than 1024 bytes");
+            return refuse(TOO_LONG);
         }
         if text.trim().is_empty() {
             return refuse("blank");
@@ -89,8 +91,12 @@ impl<'a> Parts<'a> {
                     return refuse("no IPv6 address in the brackets");
                 }
                 let (host, rest) = text.split_at(end + 1);
-                // Java forgives a missing colon after the bracket.
-                (host, rest.strip_prefix(':').unwrap_or(rest))
+                match rest.strip_prefix(':') {
+                    Some(rest) => (host, rest),
+                    // Java forgives a missing colon after the bracket; printed, the text has it. Nothing else grows.
+                    None if text.len() == Endpoint::MAX_TEXT_LEN => return refuse(TOO_LONG),
+                    None => (host, rest),
+                }
             }
             _ => match text.split_once(':') {
                 Some(parts) => parts,

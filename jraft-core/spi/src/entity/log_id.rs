@@ -26,6 +26,10 @@ impl Term {
     /// Before the first term.
     pub const ZERO: Self = Self(0);
 
+    /// The last term that is believed, of a peer or of a file: no group gets there by elections. Far below the largest
+    /// number on the wire, behind which a term has a successor no more.
+    pub const LAST: Self = Self(1 << 62);
+
     /// The term after this one.
     #[must_use]
     pub const fn next(self) -> Self {

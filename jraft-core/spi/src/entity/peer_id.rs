@@ -156,6 +156,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_parsed_is_printed_within_the_limit() {
+        // The scope of an address may begin with zeros, so that its text has any length.
+        let text = |len: usize, rest: &str| {
+            let zeros = "0".repeat(len - "[::1%1]".len() - rest.len());
+            format!("[::1%{zeros}1]{rest}")
+        };
+        let max = Endpoint::MAX_TEXT_LEN;
+        for rest in ["80", "80:3:7", "80::5"] {
+            let without_colon = text(max, rest).parse::<PeerId>();
+            assert!(without_colon.unwrap_err().to_string().ends_with("longer than 1024 bytes"));
+            for text in [text(max - 1, rest), text(max, &format!(":{rest}"))] {
+                let printed = text.parse::<PeerId>().unwrap().to_string();
+                assert_eq!(printed.len(), max);
+                assert_eq!(printed.parse::<PeerId>().unwrap().to_string(), printed);
+            }
+        }
+        assert!(text(max, "80").parse::<Endpoint>().is_err());
+    }
+
+    #[test]
     fn refuses_with_a_reason() {
         let error = |text: &str| text.parse::<PeerId>().unwrap_err().to_string();
         assert_eq!(error("a:1:2:3:4"), "peer id \"a:1:2:3:4\": more than host:port:idx:priority");

@@ -50,6 +50,7 @@ fn contract(make: &dyn Fn() -> Box<dyn Host>) {
         ("T-STO-3", t_sto_3_configurations_come_back),
         ("T-STO-4", t_sto_4_many_entries),
         ("reset", reset),
+        ("opened again", a_group_that_was_closed_is_opened_again),
         ("T-STO-6", t_sto_6_truncate_prefix),
         ("T-STO-8 and 9", t_sto_8_and_9_truncate_suffix),
         ("limits", limits),
@@ -114,6 +115,36 @@ fn reset(host: &mut dyn Host) {
     let opened = Opened::at(host);
     assert_eq!(opened.extent(), (5, 6));
     assert_eq!(read(&*opened.log.reader, 5, 9), entries(5..=6, 2));
+}
+
+/// The engine lives on, as it does when several services share it, one after the other.
+fn a_group_that_was_closed_is_opened_again(host: &mut dyn Host) {
+    let Opened { mut engine, mut log } = Opened::at(host);
+    drop(log);
+    log = engine.open(&group()).unwrap();
+    assert_eq!((log.recovered.first.0, log.recovered.last.0), (1, 0));
+    log.storage.append(&[configuration(1, 1), entry(2, 1)]).unwrap();
+    log.storage.append(&entries(3..=500, 2)).unwrap();
+    sync(&mut *engine).unwrap();
+    log.storage.truncate_prefix(LogIndex(2)).unwrap();
+    log.storage.truncate_suffix(LogIndex(400)).unwrap();
+    log.storage.append(&[configuration(401, 3)]).unwrap();
+    // Not synced: what is found is durable all the same.
+    drop(log);
+    log = engine.open(&group()).unwrap();
+    let found = log.recovered;
+    assert_eq!((found.first.0, found.last.0), (2, 401));
+    let terms = [(2, 1), (3, 2), (401, 3)];
+    assert_eq!(found.terms, terms.map(|(index, term)| (index.into(), term.into())));
+    assert_eq!(found.configurations.iter().map(|conf| conf.id.index.0).collect::<Vec<_>>(), [401]);
+    log.storage.append(&[entry(402, 3)]).unwrap();
+    sync(&mut *engine).unwrap();
+    assert_eq!(read(&*log.reader, 399, 9).len(), 4);
+    host.crash();
+    drop((engine, log.storage, log.reader));
+    let opened = Opened::at(host);
+    assert_eq!(opened.extent(), (2, 402));
+    assert_eq!(opened.log.recovered.terms, found.terms);
 }
 
 fn t_sto_6_truncate_prefix(host: &mut dyn Host) {

@@ -5,6 +5,7 @@ mod contract;
 mod crash;
 mod damage;
 mod failure;
+mod files;
 mod model;
 mod segments;
 
