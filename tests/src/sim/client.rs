@@ -239,22 +239,28 @@ pub fn bring(watch: &Arc<Watch>, history: &Arc<History>, to: usize, call: Call, 
         history.end(number, End::Failed);
         return number;
     };
-    match node.apply(task(watch, history, number, command, tell)) {
-        Ok(()) => history.taken(number, watch.hub.life(to)),
+    let life = watch.hub.life(to);
+    match node.apply(task(watch, history, life, number, command, tell)) {
+        Ok(()) => history.taken(number, life),
         Err(rejected) => rejected.refuse(),
     }
     number
 }
 
+/// A task for a process. Nobody hears what destructors do with it once the process is dead.
 fn task(
     watch: &Arc<Watch>,
     history: &Arc<History>,
+    life: Option<Life>,
     number: u64,
     command: Bytes,
     tell: impl FnOnce(Outcome) + Send + 'static,
 ) -> Task {
     let (history, hub) = (Arc::clone(history), Arc::clone(&watch.hub));
     Task::new(command).done(move |outcome| {
+        if life.is_some_and(|life| !hub.is_alive(life)) {
+            return;
+        }
         if history.closed(number) > 1 {
             hub.fail(format!("I-29: the closure of operation {number} ran twice"));
         }
@@ -351,12 +357,13 @@ impl Client {
         let command = Command { number, key, call }.encode(self.load.payload);
         // The client may have given up.
         let tell = |outcome| drop(sender.send(outcome));
-        if node.apply(task(&self.watch, &self.history, number, command, tell)).is_err() {
+        let life = self.watch.hub.life(self.target);
+        if node.apply(task(&self.watch, &self.history, life, number, command, tell)).is_err() {
             self.history.end(number, End::Failed);
             self.look_elsewhere();
             return false;
         }
-        self.history.taken(number, hub.life(self.target));
+        self.history.taken(number, life);
         let late = hub.sleep(None, Duration::from_millis(self.load.patience));
         let outcome = tokio::select! {
             biased;

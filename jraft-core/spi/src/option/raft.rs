@@ -11,8 +11,7 @@ options! {
     pub struct RaftOptions {
         /// The part of a snapshot file that one request fetches (bytes; Java: 131072).
         max_byte_count_per_rpc: u32 = 131_072, 1..=MAX, not_yet "it waits for snapshots";
-        /// The most entries in one AppendEntries request (entries; Java: 1024). Peers take no more than the most that
-        /// is possible here.
+        /// The most entries in one AppendEntries request, of which a peer takes up to 65536 (entries; Java: 1024).
         max_entries_size: u32 = 1024, 1..=65_536;
         /// The most data in one AppendEntries request, unless its only entry is larger (bytes; Java: 524288).
         max_body_size: u32 = 524_288, 1..=MAX;
