@@ -180,6 +180,7 @@ fn a_node_whose_log_panics_when_it_is_read_ends_and_shuts_down() {
             builder.log_engine(&engine).meta_storage(meta.clone()).start(Sum::default())
         };
         let service = start().await.unwrap();
+        service.node().watch().until(|status| status.role == Role::Leader).await;
         assert_eq!(service.node().propose::<i64>(number(1)).await.unwrap(), 1);
         service.shutdown().await;
         // What was applied in the life before is read again.
