@@ -85,12 +85,9 @@ impl ByteNet {
         let number = *connections;
         drop(connections);
         let (there, back) = (Pipe::new(number * 2), Pipe::new(number * 2 + 1));
-        let way = |from: Life, to: Life, out: &Arc<Pipe>, into: &Arc<Pipe>| ByteStream {
-            net: Arc::clone(self),
-            from,
-            to,
-            out: Arc::clone(out),
-            into: Arc::clone(into),
+        let way = |from: Life, to: Life, out: &Arc<Pipe>, into: &Arc<Pipe>| {
+            let (net, out, into) = (Arc::clone(self), Arc::clone(out), Arc::clone(into));
+            ByteStream(Side { net, from, to, out, into })
         };
         let mut backlog = port.1.0.lock();
         backlog.0.push_back(way(port.0, from, &back, &there));
@@ -151,7 +148,9 @@ impl Pipe {
     }
 }
 
-struct ByteStream {
+/// One side of a connection, with what the network does for it.
+#[derive(Clone)]
+struct Side {
     net: Arc<ByteNet>,
     from: Life,
     to: Life,
@@ -159,7 +158,10 @@ struct ByteStream {
     into: Arc<Pipe>,
 }
 
-impl ByteStream {
+/// What a node holds of a side. The connection ends when it is dropped.
+struct ByteStream(Side);
+
+impl Side {
     /// Sends the next chunk of these bytes; how many it has.
     fn send(&self, bytes: &[u8]) -> usize {
         let hub = &self.net.hub;
@@ -188,41 +190,11 @@ impl ByteStream {
         let wait = state.latest - hub.now();
         drop(state);
         hub.note(key.number() ^ count as u64);
-        self.deliver(bytes[..count].to_vec(), wait);
+        let (side, chunk) = (self.clone(), bytes[..count].to_vec());
+        hub.after(wait, move || side.deliver(&chunk));
         count
     }
 
-    fn deliver(&self, chunk: Vec<u8>, wait: u64) {
-        let ends = self.ends();
-        self.net.hub.after(wait, move || ends.deliver(&chunk));
-    }
-
-    fn ends(&self) -> Ends {
-        Ends {
-            net: Arc::clone(&self.net),
-            from: self.from,
-            to: self.to,
-            out: Arc::clone(&self.out),
-            into: Arc::clone(&self.into),
-        }
-    }
-
-    fn break_off(&self) {
-        self.out.end(true);
-        self.into.end(true);
-    }
-}
-
-/// What the network does for one side of a connection.
-struct Ends {
-    net: Arc<ByteNet>,
-    from: Life,
-    to: Life,
-    out: Arc<Pipe>,
-    into: Arc<Pipe>,
-}
-
-impl Ends {
     fn deliver(self, chunk: &[u8]) {
         let mut links = self.net.links.lock();
         if links.is_cut(self.from.node, self.to.node) {
@@ -250,8 +222,7 @@ impl Ends {
             }
             return;
         }
-        self.out.end(true);
-        self.into.end(true);
+        self.break_off();
     }
 
     fn ask_again(self) {
@@ -259,6 +230,11 @@ impl Ends {
             self.out.state.lock().broken = false;
             self.deliver(&[]);
         }
+    }
+
+    fn break_off(&self) {
+        self.out.end(true);
+        self.into.end(true);
     }
 }
 
@@ -268,7 +244,7 @@ impl AsyncRead for ByteStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let mut state = self.into.state.lock();
+        let mut state = self.0.into.state.lock();
         if state.arrived.is_empty() {
             if state.broken && state.closed {
                 return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
@@ -298,8 +274,8 @@ impl AsyncWrite for ByteStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let mut state = self.out.state.lock();
-        if state.closed || !self.net.hub.is_alive(self.from) {
+        let mut state = self.0.out.state.lock();
+        if state.closed || !self.0.net.hub.is_alive(self.0.from) {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         if state.travelling >= PIPE_BYTES {
@@ -307,7 +283,7 @@ impl AsyncWrite for ByteStream {
             return Poll::Pending;
         }
         drop(state);
-        Poll::Ready(Ok(self.send(bytes)))
+        Poll::Ready(Ok(self.0.send(bytes)))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -322,15 +298,15 @@ impl AsyncWrite for ByteStream {
 impl Drop for ByteStream {
     /// The other side reads an end, after what is under way; if the link is whole.
     fn drop(&mut self) {
-        if self.net.unplugged.lock().contains(&self.from) {
+        if self.0.net.unplugged.lock().contains(&self.0.from) {
             return;
         }
-        let ends = self.ends();
-        let wait = self.out.state.lock().latest.saturating_sub(ends.net.hub.now()) + 100_000;
-        self.net.hub.after(wait, move || {
-            if !ends.net.links.lock().is_cut(ends.from.node, ends.to.node) {
-                ends.out.end(false);
-                ends.into.end(true);
+        let side = self.0.clone();
+        let wait = side.out.state.lock().latest.saturating_sub(side.net.hub.now()) + 100_000;
+        self.0.net.hub.after(wait, move || {
+            if !side.net.links.lock().is_cut(side.from.node, side.to.node) {
+                side.out.end(false);
+                side.into.end(true);
             }
         });
     }
