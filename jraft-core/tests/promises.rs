@@ -39,6 +39,21 @@ fn t_node_9_proposals_and_tasks_of_one_thread_keep_their_order() {
 }
 
 #[test]
+fn a_batch_that_is_committed_in_pieces_ends_in_pieces() {
+    within(LIMIT, async {
+        let mut options = quick();
+        options.raft.max_entries_size = 1;
+        let trio = Trio::start(options).await;
+        let node = trio.lead_node().await;
+        // Taken in together, and sent one by one.
+        let proposals: Vec<_> = (0..200).map(|_| node.propose::<i64>(number(1))).collect();
+        for (total, proposal) in (1..).zip(proposals) {
+            assert_eq!(proposal.await.unwrap(), total);
+        }
+    });
+}
+
+#[test]
 fn m36_a_leader_that_loses_its_group_leaves_the_outcome_unknown() {
     within(LIMIT, async {
         let mut trio = Trio::start(quick()).await;
