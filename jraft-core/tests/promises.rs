@@ -64,6 +64,7 @@ fn m36_a_leader_that_loses_its_group_leaves_the_outcome_unknown() {
             other.shutdown().await;
         }
         let error = service.node().propose::<i64>(number(1)).await.unwrap_err();
+        assert!(!error.is_refused(), "it may still be written");
         let ProposeError::Unknown { status } = error else { panic!("{error}") };
         assert!(status.is(RaftError::EPERM), "{status}");
         assert_eq!(service.node().status().role, Role::Follower);
@@ -187,6 +188,32 @@ fn a_blocking_entrance_waits_for_room() {
             proposal.await.unwrap();
         }
         assert_eq!(node.propose::<i64>(number(0)).await.unwrap(), 600);
+    });
+}
+
+#[test]
+fn proposals_wait_for_room_as_long_as_there_will_be_some() {
+    within(LIMIT, async {
+        let mut options = quick();
+        options.raft.disruptor_buffer_size = 2;
+        options.apply_task_mode = ApplyTaskMode::Blocking;
+        let mut trio = Trio::start(options).await;
+        let leader = trio.leader().await;
+        let service = trio.services.swap_remove(leader);
+        let propose = || (0..100).map(|_| service.node().propose::<i64>(number(1)));
+        // All are woken when there is room, and most find none.
+        #[allow(clippy::disallowed_methods, reason = "a test has tasks of its own")]
+        let tasks: Vec<_> = propose().map(tokio::spawn).collect();
+        for task in tasks {
+            task.await.unwrap().unwrap();
+        }
+        let waiting: Vec<_> = propose().collect();
+        service.shutdown().await;
+        let mut refused = 0;
+        for proposal in waiting {
+            refused += usize::from(proposal.await.is_err_and(|error| error.is_refused()));
+        }
+        assert!(refused > 50, "{refused} were told that there will be no room");
     });
 }
 
