@@ -7,12 +7,20 @@ pub mod sim;
 pub mod trio;
 pub mod wire;
 
+use std::io::Write;
 use std::time::Duration;
 
 /// A setting of a suite, from the environment.
 #[expect(clippy::disallowed_methods, reason = "suites are told how long to run; nodes are not")]
 pub fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// Writes into the log of the run, also if the test passes: what `println!` writes is shown for failed tests only.
+pub fn record(text: &str) {
+    let mut out = std::io::stderr().lock();
+    let told = writeln!(out, "{text}");
+    told.expect("standard error is open");
 }
 
 /// Waits, in real time, as everything in these suites.

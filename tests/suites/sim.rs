@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use jraft_tests::programs::{root, simulator};
-use jraft_tests::setting;
 use jraft_tests::sim::plan::Plan;
+use jraft_tests::{record, setting};
 use serde_json::Value;
 
 /// Simulated hours of groups; another number is in `JRAFT_SIM_HOURS`.
@@ -116,7 +116,7 @@ fn i_34_the_same_seeds_do_the_same_in_every_process() {
 fn ten_simulated_hours_break_nothing_and_reach_every_dangerous_state() {
     let hours: f64 = setting("JRAFT_SIM_HOURS").map_or(HOURS, |hours| hours.parse().unwrap());
     let output = sim(&["run", "--hours", &hours.to_string(), "--json"]);
-    eprintln!("{}", text(&output));
+    record(&String::from_utf8_lossy(&output.stdout));
     let all = json(&output);
     assert_eq!(all["violations"].as_array().unwrap().len(), 0, "the lines above tell how to go on");
     assert_eq!(code(&output), 0);
@@ -129,7 +129,7 @@ fn ten_simulated_hours_break_nothing_and_reach_every_dangerous_state() {
             list.iter().find(|(other, _)| other == name).map(|(_, why)| *why)
         };
         if let Some(why) = among(&RARE).filter(|_| count == 0) {
-            eprintln!("{name} was not reached: {why}");
+            record(&format!("{name} was not reached: {why}"));
             continue;
         }
         match among(&OUT_OF_REACH) {
