@@ -6,77 +6,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jraft_core::env::BoxFuture;
 use jraft_core::memory::{MemoryLogEngine, MemoryMetaStorage, Network};
-use jraft_core::message::{RaftRequest, RaftResponse};
-use jraft_core::rpc::{
-    Listening, RaftClientService, RaftRpcFactory, RaftServerService, UserProcessors,
-};
 use jraft_core::storage::{
     Durable, LogEngine, LogReader, LogStorage, OpenedLog, ReadLimit, StorageError,
 };
 use jraft_core::{
-    Endpoint, GroupId, LogEntry, LogIndex, Node, RaftError, RaftGroupService, Replier, Role,
-    RpcError, Runtime, SharedLogEngine, UserMessage, UserProcessor, UserRequest,
+    GroupId, LogEntry, LogIndex, Node, RaftError, RaftGroupService, Replier, Role, Runtime,
+    SharedLogEngine, UserProcessor, UserRequest,
 };
+use kit::nobody::Nobody;
 use kit::{Sum, number, quick, within};
 
 const LIMIT: Duration = Duration::from_secs(30);
-
-/// Panics when something is sent.
-struct Loud;
-
-struct Port(Endpoint);
-
-impl RaftRpcFactory for Loud {
-    fn client(&self) -> Arc<dyn RaftClientService> {
-        Arc::new(Self)
-    }
-
-    fn listen(
-        &self,
-        at: &Endpoint,
-        _: Arc<dyn RaftServerService>,
-        _: Arc<dyn UserProcessors>,
-    ) -> BoxFuture<'static, Result<Box<dyn Listening>, RpcError>> {
-        let port = Port(at.clone());
-        Box::pin(async move { Ok(Box::new(port) as Box<dyn Listening>) })
-    }
-}
-
-impl Listening for Port {
-    fn endpoint(&self) -> &Endpoint {
-        &self.0
-    }
-
-    fn close(&self) -> BoxFuture<'static, ()> {
-        Box::pin(async {})
-    }
-}
-
-impl RaftClientService for Loud {
-    fn call(
-        &self,
-        _: &Endpoint,
-        _: RaftRequest,
-        _: Duration,
-    ) -> BoxFuture<'static, Result<RaftResponse, RpcError>> {
-        panic!("a transport that was told to panic");
-    }
-
-    fn invoke(
-        &self,
-        _: &Endpoint,
-        _: UserMessage,
-        _: Duration,
-    ) -> BoxFuture<'static, Result<UserMessage, RpcError>> {
-        panic!("a transport that was told to panic");
-    }
-
-    fn is_connected(&self, _: &Endpoint) -> bool {
-        true
-    }
-}
 
 #[test]
 fn a_node_whose_transport_panics_ends() {
@@ -84,7 +25,7 @@ fn a_node_whose_transport_panics_ends() {
         let (runtime, network) = (Runtime::new().unwrap(), Network::new());
         let builder = RaftGroupService::builder("g", "a:1").initial_conf("a:1,b:1");
         let builder = builder.runtime(&runtime).in_memory(&network).options(quick());
-        let service = builder.rpc(Arc::new(Loud)).start(Sum::default()).await.unwrap();
+        let service = builder.rpc(Arc::new(Nobody::Loud)).start(Sum::default()).await.unwrap();
         let stopped = service.stopped().await;
         assert!(stopped.is(RaftError::EINTERNAL), "{stopped}");
         assert_eq!(service.node().status().role, Role::Error);

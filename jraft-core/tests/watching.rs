@@ -6,76 +6,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use jraft_core::env::{BoxFuture, ready};
 use jraft_core::message::{
     AppendEntriesRequest, AppendKind, EntryBatch, GetLeaderRequest, RaftRequest, RaftResponse,
     RequestVoteRequest,
 };
-use jraft_core::rpc::{
-    Listening, RaftClientService, RaftRpcFactory, RaftServerService, UserProcessors,
-};
+use jraft_core::rpc::RaftServerService;
 use jraft_core::{
-    Endpoint, LogId, LogIndex, Node, NodeManager, NodeStatus, PeerId, RaftGroupService, Role,
-    RpcError, Runtime, Term, UserMessage, memory,
+    LogId, LogIndex, Node, NodeManager, NodeStatus, PeerId, RaftGroupService, Role, Runtime, Term,
+    memory,
 };
+use kit::nobody::Nobody;
 use kit::{PEERS, Sum, Trio, number, quick, within};
 
 const LIMIT: Duration = Duration::from_secs(20);
-
-/// A network in which no call ever ends, and no connection is ever made.
-struct Silence;
-
-impl RaftRpcFactory for Silence {
-    fn client(&self) -> Arc<dyn RaftClientService> {
-        Arc::new(Self)
-    }
-
-    fn listen(
-        &self,
-        at: &Endpoint,
-        _: Arc<dyn RaftServerService>,
-        _: Arc<dyn UserProcessors>,
-    ) -> BoxFuture<'static, Result<Box<dyn Listening>, RpcError>> {
-        let port: Box<dyn Listening> = Box::new(Port(at.clone()));
-        ready(Ok(port))
-    }
-}
-
-impl RaftClientService for Silence {
-    fn call(
-        &self,
-        _: &Endpoint,
-        _: RaftRequest,
-        _: Duration,
-    ) -> BoxFuture<'static, Result<RaftResponse, RpcError>> {
-        Box::pin(std::future::pending())
-    }
-
-    fn invoke(
-        &self,
-        _: &Endpoint,
-        _: UserMessage,
-        _: Duration,
-    ) -> BoxFuture<'static, Result<UserMessage, RpcError>> {
-        Box::pin(std::future::pending())
-    }
-
-    fn is_connected(&self, _: &Endpoint) -> bool {
-        false
-    }
-}
-
-struct Port(Endpoint);
-
-impl Listening for Port {
-    fn endpoint(&self) -> &Endpoint {
-        &self.0
-    }
-
-    fn close(&self) -> BoxFuture<'static, ()> {
-        ready(())
-    }
-}
 
 /// Asks the node itself, as a peer would.
 async fn ask(manager: &NodeManager, request: RaftRequest) -> RaftResponse {
@@ -124,7 +67,7 @@ fn s0_01_a_node_whose_calls_never_end_still_answers() {
         options.election_timeout_ms = 50;
         options.raft.max_election_delay_ms = 10;
         let builder = RaftGroupService::builder("trio", "a:1").initial_conf(PEERS.join(","));
-        let builder = builder.runtime(&runtime).options(options).rpc(Arc::new(Silence));
+        let builder = builder.runtime(&runtime).options(options).rpc(Arc::new(Nobody::Silent));
         let builder = builder.in_memory(&memory::Network::new());
         let service = builder.start(Sum::default()).await.expect("a start");
         let node: &Node = service.node();

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test ends there, as it should")]
 #![allow(dead_code, reason = "each test program takes what it needs")]
 
+pub(crate) mod nobody;
+
 use std::future::{Future, poll_fn};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
