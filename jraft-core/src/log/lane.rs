@@ -84,25 +84,10 @@ pub(crate) struct LogLane {
 impl LogLane {
     /// Starts the lane of an engine: a thread, or a task of the loop if nothing there ever blocks.
     pub(crate) fn start(env: &Env, name: &str, engine: Box<dyn LogEngine>) -> Arc<Self> {
-        let (running, ended) = oneshot::channel();
-        let lane = Arc::new(Self {
-            queue: LaneQueue::default(),
-            syncs: AtomicU64::new(0),
-            meta_saves: Arc::default(),
-            ended: Mutex::new(Some(ended)),
-        });
         let place =
             if engine.may_block() { Place::Lane(format!("log {name}")) } else { Place::Loop };
-        let worker = Worker {
-            lane: Arc::clone(&lane),
-            engine,
-            groups: BTreeMap::new(),
-            next_slot: 0,
-            failed: Arc::default(),
-            told: false,
-            ended: false,
-            _running: running,
-        };
+        let worker = Worker::new(engine);
+        let lane = Arc::clone(&worker.lane);
         drop(env.spawn.spawn("log", &place, Box::pin(worker.run())));
         lane
     }
@@ -201,6 +186,27 @@ struct Worker {
 }
 
 impl Worker {
+    /// The worker of a new lane.
+    fn new(engine: Box<dyn LogEngine>) -> Self {
+        let (running, ended) = oneshot::channel();
+        let lane = LogLane {
+            queue: LaneQueue::default(),
+            syncs: AtomicU64::new(0),
+            meta_saves: Arc::default(),
+            ended: Mutex::new(Some(ended)),
+        };
+        Self {
+            lane: Arc::new(lane),
+            engine,
+            groups: BTreeMap::new(),
+            next_slot: 0,
+            failed: Arc::default(),
+            told: false,
+            ended: false,
+            _running: running,
+        }
+    }
+
     async fn run(mut self) {
         let (lane, mut work) = (Arc::clone(&self.lane), Vec::new());
         while lane.queue.take(&mut work).await {

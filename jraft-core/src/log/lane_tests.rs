@@ -105,23 +105,7 @@ impl DiskListener for Ear {
 
 /// A worker with two groups that are synced, or not, and who listens for them.
 fn worker_of(engine: &SlowEngine, synced: [bool; 2]) -> (Worker, [Arc<Ear>; 2]) {
-    let (running, ended) = oneshot::channel();
-    let lane = LogLane {
-        queue: LaneQueue::default(),
-        syncs: AtomicU64::new(0),
-        meta_saves: Arc::default(),
-        ended: Mutex::new(Some(ended)),
-    };
-    let mut worker = Worker {
-        lane: Arc::new(lane),
-        engine: Box::new(engine.clone()),
-        groups: BTreeMap::new(),
-        next_slot: 0,
-        failed: Arc::default(),
-        told: false,
-        ended: false,
-        _running: running,
-    };
+    let mut worker = Worker::new(Box::new(engine.clone()));
     let ears = [Arc::<Ear>::default(), Arc::default()];
     for (slot, ear) in ears.iter().enumerate() {
         let group = format!("g{slot}").parse().unwrap();
