@@ -27,7 +27,7 @@ fn listen(child: &mut Child, said: &Arc<Mutex<Vec<serde_json::Value>>>) -> JoinH
 
 async fn check(sync: &str, apply: &str, payload: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let ports = free_ports(3, real_time::random()).unwrap();
+    let ports = free_ports(3).unwrap();
     let peers = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>();
     let list = peers.join(",");
     let mut children: Vec<_> = (peers.iter().enumerate())

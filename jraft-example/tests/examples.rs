@@ -55,7 +55,7 @@ impl App {
 #[tokio::test]
 async fn three_processes_go_on_without_one_of_them() {
     let folder = tempfile::tempdir().unwrap();
-    let ports = free_ports(3, real_time::random()).unwrap();
+    let ports = free_ports(3).unwrap();
     let peers: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
     let (list, data) = (peers.join(","), |at: usize| folder.path().join(at.to_string()));
     let mut apps: Vec<App> =
@@ -90,7 +90,7 @@ async fn printed(name: &str, arguments: &[&str]) -> String {
 }
 
 fn free_address() -> String {
-    format!("127.0.0.1:{}", free_ports(1, real_time::random()).unwrap()[0])
+    format!("127.0.0.1:{}", free_ports(1).unwrap()[0])
 }
 
 #[tokio::test]

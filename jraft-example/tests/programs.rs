@@ -116,8 +116,7 @@ async fn a_server_prints_its_options_and_ends_with_its_input() {
     let file = folder.path().join("node.toml");
     std::fs::write(&file, "[raft]\napply_batch = 7\n").unwrap();
     let [data, file] = [folder.path().join("data"), file].map(|path| path.display().to_string());
-    let port =
-        jraft_example::cluster::free_ports(1, jraft_example::real_time::random()).unwrap()[0];
+    let port = jraft_example::cluster::free_ports(1).unwrap()[0];
     let me = format!("127.0.0.1:{port}");
     // Its input is empty, hence it ends at once.
     let set = "step_down_when_vote_timedout=false";
@@ -136,8 +135,7 @@ async fn a_server_prints_its_options_and_ends_with_its_input() {
 async fn sigterm_ends_a_server_in_good_order() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data").display().to_string();
-    let port =
-        jraft_example::cluster::free_ports(1, jraft_example::real_time::random()).unwrap()[0];
+    let port = jraft_example::cluster::free_ports(1).unwrap()[0];
     let me = format!("127.0.0.1:{port}");
     let child = processes::start(SERVER, &[&data, "counter", &me, &me]);
     let listens = || std::net::TcpStream::connect(&me).is_ok();

@@ -332,8 +332,9 @@ fn the_end_of_the_client_closes_its_connections_and_fails_its_calls() {
 fn a_closed_port_closes_its_connections_and_can_be_opened_again() {
     for net in [Arc::new(PipeNet::new()) as Arc<dyn Net>, Arc::new(jraft_rpc::io::TcpNet)] {
         run(async {
-            let server =
-                Server::start(Arc::clone(&net), FakeNode::holding(), RpcOptions::default()).await;
+            // Nobody connects from this address: its port stays free while nobody listens.
+            let (any, node) = ("127.0.0.3:0", FakeNode::holding());
+            let server = Server::start_at(any, Arc::clone(&net), node, RpcOptions::default()).await;
             let client = server.factory.client();
             let call = client.call(&server.at, append(1, 1), LONG);
             until("it arrives", || server.node.held.lock().len() == 1).await;

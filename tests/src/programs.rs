@@ -1,11 +1,12 @@
 //! Cargo, the programs of `jraft-example`, and the simulator, built and started as processes.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
+
+use jraft_example::cluster::free_ports;
 
 use crate::until;
 
@@ -73,9 +74,8 @@ pub fn run(name: &str, arguments: &[&str]) -> Output {
 
 /// `127.0.0.1:PORT` of ports that nobody uses at the moment.
 pub fn free_addresses<const N: usize>() -> [String; N] {
-    // All are held until all are found, so that none is found twice.
-    let held: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
-    held.map(|port| port.local_addr().unwrap().to_string())
+    let ports: [u16; N] = free_ports(N).unwrap().try_into().unwrap();
+    ports.map(|port| format!("127.0.0.1:{port}"))
 }
 
 /// A `counter-server`. Killed when dropped.

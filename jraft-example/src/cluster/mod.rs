@@ -20,7 +20,6 @@ use jraft_core::{Configuration, Endpoint, GroupId, PeerId, Role, Runtime};
 
 use crate::client::{CounterClient, Route, Transport};
 use crate::counter::Stats;
-use crate::real_time;
 use crate::settings::Settings;
 
 pub use folder::DataFolder;
@@ -59,7 +58,8 @@ impl Cluster {
     pub fn new(setup: &Setup, runtime: &Runtime) -> io::Result<Self> {
         let folder = DataFolder::open(setup.data.as_deref())?;
         let group: GroupId = "counter".parse().map_err(io::Error::other)?;
-        let peers: Vec<PeerId> = (free_ports(SERVERS, real_time::random())?.into_iter())
+        let peers: Vec<PeerId> = free_ports(SERVERS)?
+            .into_iter()
             .map(|port| PeerId::from(Endpoint::new("127.0.0.1", port.into())))
             .collect();
         let conf = Configuration::new(peers.clone(), Vec::new());
