@@ -9,18 +9,14 @@ use std::task::Waker;
 use jraft_spi::{RaftError, Status};
 
 use crate::closure::{DoneQueue, Rejected, Task};
-use crate::sync::{Condvar, Mutex, thread};
-
-/// How often a growing queue is looked at again: about 100 us, a look with a yield being about 1 us.
-const LOOKS: usize = 64;
-/// So often without a new task, and it has settled.
-const QUIET_LOOKS: usize = 4;
-/// So many are a good batch.
-const ENOUGH: usize = 1024;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Condvar, Mutex};
 
 /// Tasks on their way to the node.
 pub(crate) struct Entrance {
     state: Mutex<Queue>,
+    /// How many tasks wait, to be asked without the lock: it is wanted by all who propose.
+    len: AtomicUsize,
     room: Condvar,
     capacity: usize,
     home: Arc<dyn DoneQueue>,
@@ -47,7 +43,13 @@ pub(crate) enum WhenFull<'a> {
 
 impl Entrance {
     pub(crate) fn new(capacity: usize, home: Arc<dyn DoneQueue>) -> Self {
-        Self { state: Mutex::default(), room: Condvar::new(), capacity, home }
+        Self {
+            state: Mutex::default(),
+            len: AtomicUsize::new(0),
+            room: Condvar::new(),
+            capacity,
+            home,
+        }
     }
 
     /// Takes a task in. From here on its closure runs, exactly once.
@@ -75,36 +77,22 @@ impl Entrance {
             done.taken_in(&self.home);
         }
         queue.tasks.push_back(task);
+        self.len.store(queue.tasks.len(), Ordering::Release);
         Ok(())
-    }
-
-    /// Looks again while the queue still grows: tasks of other threads arrive one by one after a batch of completions, and
-    /// one turn for all of them is cheaper than one for each. Never waits for a single task.
-    pub(crate) fn settle(&self) -> usize {
-        let (mut seen, mut quiet) = (self.len(), 0);
-        if seen == 0 {
-            return 0;
-        }
-        for _ in 0..LOOKS {
-            thread::yield_now();
-            let now = self.len();
-            quiet = if now > seen { 0 } else { quiet + 1 };
-            seen = now;
-            if quiet >= QUIET_LOOKS || now >= ENOUGH {
-                break;
-            }
-        }
-        seen
     }
 
     /// The next tasks, at most `limit` of them.
     pub(crate) fn take(&self, limit: usize) -> Vec<Task> {
+        if self.len() == 0 {
+            return Vec::new();
+        }
         let mut queue = self.state.lock();
         let count = queue.tasks.len().min(limit);
         if count == 0 {
             return Vec::new();
         }
         let tasks = queue.tasks.drain(..count).collect();
+        self.len.store(queue.tasks.len(), Ordering::Release);
         let waiting = self.call(&mut queue);
         drop(queue);
         waiting.into_iter().for_each(Waker::wake);
@@ -121,7 +109,7 @@ impl Entrance {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.state.lock().tasks.len()
+        self.len.load(Ordering::Acquire)
     }
 
     /// There is room, or there never will be. Who is to be woken then without the lock: wakers are somebody else's code.

@@ -19,6 +19,7 @@ mod promise;
 mod proposal;
 mod reader;
 mod replication;
+mod settle;
 mod shared;
 mod state;
 mod timers;

@@ -12,6 +12,7 @@ use jraft_spi::{LogIndex, RaftError, Status, mutant, sim_point};
 
 use super::effect::{Effect, LogWrite, Note, Sent};
 use super::reader::ReadLane;
+use super::settle::Settling;
 use super::shared::{DiskNews, LogRead, Shared, disk_status};
 use super::state::Effects;
 use super::timers::NodeTimers;
@@ -36,6 +37,7 @@ pub(crate) struct Turn {
     pending: VecDeque<(LogIndex, Vec<AcceptedTask>)>,
     /// Whether several tasks are open at a time: then it pays to look twice at the entrance.
     many: bool,
+    settling: Settling,
 }
 
 /// Saves of term and vote: one at a time, and only the newest of those that wait.
@@ -57,6 +59,7 @@ impl Turn {
             meta: MetaRoom::default(),
             pending: VecDeque::new(),
             many: false,
+            settling: Settling::default(),
         }
     }
 
@@ -133,7 +136,11 @@ impl Turn {
         let entrance = &self.shared.entrance;
         // What arrives meanwhile waits for the next turn, or a busy entrance would starve the loop. Whoever brings it
         // rings the bell after it, so that there is one.
-        let mut waiting = if self.many { entrance.settle() } else { entrance.len() };
+        let clock = &*self.shared.env.clock;
+        let mut waiting = match self.many {
+            true => self.settling.settle(clock, || entrance.len()),
+            false => entrance.len(),
+        };
         if waiting > 0 {
             self.many = waiting > 1 || !self.pending.is_empty();
         }

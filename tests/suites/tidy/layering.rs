@@ -281,6 +281,7 @@ fn every_file_of_the_node_is_known_to_this_suite() {
         "manager",
         "proposal",
         "reader",
+        "settle",
         "shared",
         "timers",
         "turn",

@@ -10,8 +10,9 @@ use shuttle::future::block_on;
 use crate::closure::{Rejected, Task};
 use crate::fsm::FsmQueue;
 use crate::node::entrance::{Entrance, WhenFull};
+use crate::node::settle::Settling;
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::tests::kit::{Call, at_once, explore};
+use crate::sync::tests::kit::{Call, HandClock, at_once, explore};
 use crate::sync::{Bell, thread};
 
 /// An entrance with the part of a node that empties it.
@@ -74,10 +75,11 @@ impl Door {
 
     /// Takes tasks as a turn does, to the last.
     fn take_all(&self) -> Vec<u8> {
-        let mut taken = Vec::new();
+        let (mut taken, mut settling, clock) =
+            (Vec::new(), Settling::default(), HandClock::default());
         loop {
             let ended = self.ended.load(Ordering::SeqCst);
-            self.entrance.settle();
+            settling.settle(&clock, || self.entrance.len());
             loop {
                 assert!(self.entrance.len() <= CAPACITY);
                 let tasks = self.entrance.take(2);
