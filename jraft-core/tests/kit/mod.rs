@@ -83,8 +83,8 @@ pub(crate) const PEERS: [&str; 3] = ["a:1", "b:1", "c:1"];
 
 pub(crate) fn quick() -> NodeOptions {
     let mut options = NodeOptions::default();
-    // Long enough for a busy machine: the tests of one program run side by side.
-    options.election_timeout_ms = 600;
+    // Long enough for a busy machine: tests run side by side, and most of them want one leader to the end.
+    options.election_timeout_ms = 2000;
     options.raft.max_election_delay_ms = 200;
     options
 }
