@@ -36,9 +36,11 @@ async fn the_main_job_kills_the_leader_and_loses_nothing() {
 
 #[tokio::test]
 async fn the_kill_loop_prints_a_distribution_and_a_line_of_json() {
+    // How long fail-overs take is not the question here.
+    let patient = ["--max-ms", "60000", "--p50-ms", "60000", "--p95-ms", "60000"];
     for victim in ["--leader", "--random"] {
-        let arguments =
-            [&["kill-loop", "--rounds", "2", "--seed", "5", victim], &QUICK[..]].concat();
+        let short = ["kill-loop", "--rounds", "2", "--seed", "5", victim];
+        let arguments = [&short, &patient[..], &QUICK].concat();
         let output = run(CLUSTER, &arguments).await;
         let lines = stdout(&output);
         assert!(output.status.success(), "{lines}{}", stderr(&output));
@@ -52,6 +54,16 @@ async fn the_kill_loop_prints_a_distribution_and_a_line_of_json() {
             assert!(lines.contains(" ms    "), "{lines}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_fail_over_that_takes_too_long_fails_the_kill_loop() {
+    let short = ["kill-loop", "--rounds", "1", "--seed", "5", "--max-ms", "1"];
+    let output = run(CLUSTER, &[&short, &QUICK[..]].concat()).await;
+    let lines = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{lines}{}", stderr(&output));
+    let line: serde_json::Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+    assert_eq!((&line["kept"], &line["in_time"]), (&true.into(), &false.into()), "{line}");
 }
 
 #[tokio::test]
