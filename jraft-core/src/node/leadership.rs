@@ -128,16 +128,19 @@ impl NodeState {
         peer == self.me() || replicator.is_some_and(|other| now.since(other.last_ack()) <= lease)
     }
 
-    /// Something failed for good: this node promises nothing any more. Only a restart helps.
+    /// Something failed for good: this node promises nothing any more. Only a restart helps. Before its start, too: then it
+    /// never takes part.
     pub(crate) fn on_error(&mut self, error: &Status, now: MonoTime, fx: &mut Effects) {
-        if !self.role.is_active() {
+        if !self.role.is_active() && self.role != Role::Uninitialized {
             return;
         }
         fx.push(Effect::Note(Note::Warn(format!("node fails: {error}"))));
-        let why = Status::new(RaftError::EBADNODE, error.to_string());
-        self.step_down(self.term, &why, now, fx);
-        Self::timer(TimerKind::Election, TimerAction::Stop, fx);
-        self.drop_promises("the node has failed", fx);
+        if self.role.is_active() {
+            let why = Status::new(RaftError::EBADNODE, error.to_string());
+            self.step_down(self.term, &why, now, fx);
+            Self::timer(TimerKind::Election, TimerAction::Stop, fx);
+            self.drop_promises("the node has failed", fx);
+        }
         self.change_role(Role::Error, self.term, error.message(), fx);
         self.error = Some(error.clone());
         fx.push(Effect::Fsm(FsmNotice::Error(error.clone())));
@@ -167,6 +170,9 @@ impl NodeState {
 
     /// Starts to take part (behaviour.md 6.1, 13-16).
     pub(crate) fn on_start(&mut self, now: MonoTime, fx: &mut Effects) {
+        if self.role != Role::Uninitialized {
+            return;
+        }
         self.change_role(Role::Follower, self.term, "started", fx);
         self.last_leader_contact = now;
         if self.conf.conf.is_empty() {

@@ -8,6 +8,7 @@ use super::random::check_timers;
 use crate::closure::Outcome;
 use crate::fsm::FsmNotice;
 use crate::node::effect::TimerKind;
+use crate::node::state::NodeState;
 
 pub(super) fn status() -> Status {
     Status::new(RaftError::EIO, "test")
@@ -194,4 +195,16 @@ fn a_full_log_refuses_tasks_until_it_is_applied() {
     group.fire(0, TimerKind::Heartbeat);
     group.settle();
     assert_eq!(group.ending(again), "committed");
+}
+
+#[test]
+fn a_node_that_fails_before_its_start_never_takes_part() {
+    let mut group = Group::new(3);
+    group.crash(0, 0, false);
+    group.open(0);
+    group.act(0, |state, now, fx| state.on_error(&status(), now, fx));
+    group.act(0, NodeState::on_start);
+    assert_eq!(group.state(0).role(), Role::Error);
+    let task = group.propose(0, 1);
+    check(&group, task, "refused", RaftError::EPERM);
 }

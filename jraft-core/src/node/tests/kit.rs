@@ -146,6 +146,12 @@ impl Group {
     // Nodes.
 
     pub(super) fn start(&mut self, i: usize) {
+        self.open(i);
+        self.act(i, NodeState::on_start);
+    }
+
+    /// A node that has read its disk and takes no part yet.
+    pub(super) fn open(&mut self, i: usize) {
         let member = &mut self.members[i];
         let id = NodeId::new("g".parse().unwrap(), member.id.clone());
         let opened = Opened {
@@ -156,7 +162,6 @@ impl Group {
         member.incarnation += 1;
         member.applied = LogIndex::ZERO;
         member.state = Some(NodeState::new(id, Arc::clone(&self.options), opened, self.now));
-        self.act(i, NodeState::on_start);
     }
 
     /// The power fails. Of the writes that were not synced `reached` are on the disk nevertheless, and perhaps the save.
