@@ -217,6 +217,84 @@ fn proposals_wait_for_room_as_long_as_there_will_be_some() {
     });
 }
 
+/// Applies nothing until it is told to.
+struct Stuck(mpsc::Receiver<()>);
+
+impl StateMachine for Stuck {
+    fn on_apply(&mut self, entries: &mut Entries<'_>) -> Result<(), ApplyError> {
+        self.0.recv().unwrap_or_default();
+        entries.for_each(drop);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_busy_state_machine_does_not_let_refusals_pile_up() {
+    within(LIMIT, async {
+        let (runtime, network) = (Runtime::new().unwrap(), Network::new());
+        let (go_on, told) = mpsc::channel();
+        let builder = RaftGroupService::builder("g", "a:1").initial_conf("a:1");
+        let builder = builder.runtime(&runtime).in_memory(&network).options(quick());
+        let builder = builder.configure(|options| options.raft.disruptor_buffer_size = 8);
+        let service = builder.start(Stuck(told)).await.unwrap();
+        let node = service.node();
+        node.watch().until(|status| status.role == Role::Leader).await;
+        node.apply(Task::new(number(1))).unwrap();
+        let ends = Arc::new(AtomicUsize::new(0));
+        let mut accepted = 0;
+        let refuse = || {
+            let ends = Arc::clone(&ends);
+            let count = move |_| {
+                ends.fetch_add(1, Ordering::SeqCst);
+            };
+            // A term that is over: refused, by the lane, which is busy.
+            node.apply(Task::new(number(1)).expected_term(Term(999)).done(count))
+        };
+        while refuse().is_ok() {
+            accepted += 1;
+            assert!(accepted < 500, "nobody says that it is too much");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // The lane goes on: there is room again, and all are told.
+        drop(go_on);
+        node.watch().until(|status| status.applied == status.committed).await;
+        while refuse().is_err() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        service.shutdown().await;
+        assert_eq!(ends.load(Ordering::SeqCst), accepted + 1);
+    });
+}
+
+#[test]
+fn nobody_is_told_to_lead_whose_state_machine_is_behind() {
+    within(LIMIT, async {
+        let (runtime, network) = (Runtime::new().unwrap(), Network::new());
+        let (engine, meta) =
+            (SharedLogEngine::new(MemoryLogEngine::new()), MemoryMetaStorage::new());
+        let start = |machine: Sum| {
+            let builder = RaftGroupService::builder("g", "a:1").initial_conf("a:1");
+            let builder = builder.runtime(&runtime).in_memory(&network).options(quick());
+            builder.log_engine(&engine).meta_storage(meta.clone()).start(machine)
+        };
+        for term in 1..3 {
+            let machine = Sum::default();
+            let heard = Arc::clone(&machine.heard);
+            let service = start(machine).await.unwrap();
+            if term == 1 {
+                service.node().watch().until(|status| status.role == Role::Leader).await;
+                service.node().propose::<i64>(number(FAIL)).await.unwrap_err();
+            }
+            let stopped = service.stopped().await;
+            assert!(stopped.is(RaftError::ESTATEMACHINE), "{stopped}");
+            service.shutdown().await;
+            let heard = heard.lock().unwrap().clone();
+            let led = heard.iter().any(|what| what.starts_with("leader of"));
+            assert_eq!(led, term == 1, "{heard:?}");
+        }
+    });
+}
+
 #[test]
 fn t_node_55_following_starts_and_stops_in_pairs() {
     within(LIMIT, async {

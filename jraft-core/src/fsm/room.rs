@@ -26,6 +26,8 @@ pub(crate) trait FsmHost: Send + Sync {
     fn failed(&self, status: &Status);
     /// Whether the node is on its way down: what is left to be read and applied is left to its next life.
     fn ends(&self) -> bool;
+    /// The lane has caught up with endings: more may come.
+    fn has_room(&self);
     /// Something is worth a line in the log.
     fn warn(&self, text: &str);
 }
@@ -89,7 +91,12 @@ impl FsmRoom {
         match command {
             FsmCommand::Apply(range) => self.apply(range),
             FsmCommand::Notice(notice) => self.notice(&notice),
-            FsmCommand::End(done, outcome) => self.end(done, outcome),
+            FsmCommand::End(done, outcome) => {
+                self.end(done, outcome);
+                if self.queue.one_ended() {
+                    self.host.has_room();
+                }
+            }
             FsmCommand::Dropped(ending, outcome) => self.guard(|| ending.run(outcome)),
             FsmCommand::WhenApplied(index, call) => self.when_applied(index, call),
             FsmCommand::Shutdown(done) => {
@@ -263,6 +270,10 @@ impl FsmRoom {
         if let FsmNotice::Error(status) = notice {
             self.error.get_or_insert_with(|| status.clone());
             self.release_waiting();
+        }
+        if matches!(notice, FsmNotice::LeaderStart(_)) && self.error.is_some() {
+            // It is promised that everything committed before is applied, and that is not so.
+            return;
         }
         let machine = &mut self.machine;
         let told = catch_unwind(AssertUnwindSafe(|| match notice {

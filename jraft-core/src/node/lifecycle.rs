@@ -71,7 +71,7 @@ impl Core {
         let options = Arc::new(options);
         let mut env = env;
         env.log = env.log.new(slog::o!("node" => id.to_string()));
-        let fsm = Arc::new(FsmQueue::default());
+        let fsm = Arc::new(FsmQueue::new(options.raft.disruptor_buffer_size as usize));
         let status = NodeStatus::new(id.group.clone(), id.peer.clone());
         let disks = Disks {
             lane: Arc::clone(&lane),
@@ -240,6 +240,10 @@ impl FsmHost for Shared {
 
     fn ends(&self) -> bool {
         self.view.role() >= Role::Shutting
+    }
+
+    fn has_room(&self) {
+        self.bell.ring();
     }
 
     fn warn(&self, text: &str) {

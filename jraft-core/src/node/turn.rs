@@ -144,7 +144,9 @@ impl Turn {
         if waiting > 0 {
             self.many = waiting > 1 || !self.pending.is_empty();
         }
-        while waiting > 0 {
+        // After the end all are taken, since nobody comes for them any more.
+        let ended = self.shared.ended.load(Ordering::Acquire);
+        while waiting > 0 && (ended || !self.shared.fsm.has_enough()) {
             let tasks = self.shared.entrance.take(batch.min(waiting));
             if tasks.is_empty() {
                 return;

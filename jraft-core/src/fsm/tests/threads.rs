@@ -35,6 +35,8 @@ impl FsmHost for Nothing {
         false
     }
 
+    fn has_room(&self) {}
+
     fn warn(&self, text: &str) {
         panic!("{text}");
     }
@@ -75,7 +77,7 @@ fn end(queue: &FsmQueue) {
 #[test]
 fn a_done_runs_once_run_dropped_or_enqueued_while_the_lane_ends() {
     explore(1_500, || {
-        let queue = Arc::new(FsmQueue::default());
+        let queue = Arc::new(FsmQueue::new(1));
         let runs: [Count; 3] = Default::default();
         let home = Arc::clone(&queue) as Arc<dyn DoneQueue>;
         let done = |i: usize| {

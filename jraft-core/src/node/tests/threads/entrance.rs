@@ -34,7 +34,7 @@ enum How {
 
 impl Door {
     fn new() -> Arc<Self> {
-        let entrance = Entrance::new(CAPACITY, Arc::new(FsmQueue::default()));
+        let entrance = Entrance::new(CAPACITY, Arc::new(FsmQueue::new(1)));
         Arc::new(Self { entrance, bell: Bell::default(), ended: AtomicBool::new(false) })
     }
 

@@ -37,7 +37,7 @@ fn shared() -> Arc<Shared> {
     let reader = engine.open(&id().group).unwrap().reader;
     let disks = Disks { lane: LogLane::start(&env, "test", Box::new(engine)), slot: 0, reader };
     let view = Arc::new(ViewCell::new(NodeStatus::new(id().group, id().peer)));
-    let (client, fsm) = (nobody(), Arc::new(FsmQueue::default()));
+    let (client, fsm) = (nobody(), Arc::new(FsmQueue::new(1)));
     Arc::new(Shared::new(state, Parts { options, env, client, disks, fsm, view }))
 }
 
