@@ -2,14 +2,15 @@
 
 mod kit;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use jraft_core::memory::{MemoryLogEngine, MemoryMetaStorage, Network};
 use jraft_core::{
-    ApplyError, ApplyTaskMode, Entries, NodeOptions, Outcome, ProposeError, RaftError,
-    RaftGroupService, Role, Runtime, SharedLogEngine, StartError, StateMachine, Task, Term,
+    ApplyError, ApplyTaskMode, Entries, Node, NodeOptions, Outcome, ProposeError, RaftError,
+    RaftGroupService, Rejected, Role, Runtime, SharedLogEngine, StartError, StateMachine, Task,
+    Term,
 };
 use kit::{FAIL, PANIC, PEERS, Sum, TEXT, Trio, number, quick, within};
 
@@ -215,6 +216,42 @@ fn proposals_wait_for_room_as_long_as_there_will_be_some() {
         }
         assert!(refused > 50, "{refused} were told that there will be no room");
     });
+}
+
+#[test]
+fn callers_without_a_pause_starve_nobody() {
+    within(LIMIT, async {
+        let mut options = quick();
+        options.raft.max_logs_in_memory_bytes = 1 << 20;
+        let trio = Trio::start(options).await;
+        let leader = trio.leader().await;
+        let node = trio.services[leader].node().clone();
+        let (term, stop) = (node.status().term, Arc::new(AtomicBool::new(false)));
+        let push = |node: Node, stop: Arc<AtomicBool>| {
+            move || {
+                while !stop.load(Ordering::Relaxed) {
+                    node.apply(Task::new(number(1))).unwrap_or_else(Rejected::refuse);
+                }
+            }
+        };
+        #[allow(clippy::disallowed_methods, reason = "threads of an application")]
+        let callers: Vec<_> =
+            (0..2).map(|_| std::thread::spawn(push(node.clone(), Arc::clone(&stop)))).collect();
+        // Longer than an election timeout: heartbeats go out, and entries are committed.
+        for _ in 0..10 {
+            let before = node.status().committed;
+            tick(300).await;
+            assert!(node.status().committed > before, "nothing is committed any more");
+        }
+        stop.store(true, Ordering::Relaxed);
+        callers.into_iter().for_each(|caller| caller.join().unwrap());
+        assert_eq!((trio.leader().await, node.status().term), (leader, term));
+    });
+}
+
+#[allow(clippy::disallowed_methods, reason = "the test waits in real time")]
+async fn tick(millis: u64) {
+    tokio::time::sleep(Duration::from_millis(millis)).await;
 }
 
 /// Applies nothing until it is told to.

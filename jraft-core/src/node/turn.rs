@@ -77,6 +77,10 @@ impl Turn {
             if ended {
                 return;
             }
+            if self.shared.bell.is_rung() {
+                // Callers without a pause ring during every turn. The loop has sockets, timers and other nodes, too.
+                tokio::task::yield_now().await;
+            }
             self.shared.bell.heard().await;
         }
     }

@@ -18,6 +18,11 @@ impl Bell {
         }
     }
 
+    /// Whether somebody has rung since the listener last looked: it will not wait.
+    pub(crate) fn is_rung(&self) -> bool {
+        self.rung.load(Ordering::SeqCst)
+    }
+
     /// Resolves when rung. What is left afterwards rings again: look at everything after this returns.
     pub(crate) async fn heard(&self) {
         self.notify.notified().await;
