@@ -5,7 +5,7 @@ use jraft_spi::message::{AppendEntriesRequest, AppendEntriesResponse, AppendKind
 use jraft_spi::status::Role;
 use jraft_spi::{LogEntry, LogIndex, RaftError, Status, mutant, sim_point};
 
-use super::effect::{Effect, LogWrite, ReplyTo};
+use super::effect::{Effect, LogWrite, ReplyTo, TimerAction, TimerKind};
 use super::gate::{Accept, Promise, Tickets};
 use super::state::{Effects, NodeState};
 use crate::log::EntrySlice;
@@ -189,7 +189,14 @@ impl NodeState {
             self.log.append(news);
             self.write_unwritten(fx);
         }
+        let learned = self.conf.is_learner(self.me());
         self.follow_conf();
+        match (learned, self.conf.is_learner(self.me())) {
+            // A voter from now on: nobody else restarts its timer as long as the term lasts.
+            (true, false) => self.restart_election_timer(fx),
+            (false, true) => Self::timer(TimerKind::Election, TimerAction::Stop, fx),
+            _ => {}
+        }
         Taken::Yes
     }
 

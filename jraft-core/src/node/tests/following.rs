@@ -199,6 +199,27 @@ fn a_configuration_counts_from_its_entry_on_and_is_undone_with_it() {
 }
 
 #[test]
+fn a_learner_that_becomes_a_voter_stands_like_one() {
+    let of = |index, voters: &[usize], learners: &[usize]| {
+        let list = |of: &[usize]| of.iter().map(|&i| peer(i)).collect();
+        let peers =
+            EntryPeers { peers: list(voters), learners: list(learners), ..EntryPeers::default() };
+        LogEntry::configuration(at(index, 1), peers).with_checksum()
+    };
+    let image = vec![Image { meta: voted(1, None), log: Vec::new() }];
+    let mut group = Group::from(NodeOptions::default(), image, "b:1,c:1,a:1/learner");
+    group.append(append((1, 0), 1, LogId::NONE, &[data(1, 1)], 0)).accepted();
+    assert!(group.members[0].timers.is_empty(), "a learner has no timer");
+    group.append(append((1, 0), 1, at(1, 1), &[of(2, &[0, 1, 2], &[])], 0)).accepted();
+    check_timers(&group);
+    group.pass(10_000);
+    group.fire(0, TimerKind::Election);
+    assert!(group.state(0).pre_vote.is_some(), "it stands");
+    group.append(append((1, 0), 1, at(2, 1), &[of(3, &[1, 2], &[0])], 0)).accepted();
+    assert!(group.members[0].timers.is_empty(), "a learner again");
+}
+
+#[test]
 fn leaders_come_and_go_in_pairs() {
     let mut group = follower(1, &[]);
     group.heartbeat(1, 0, 2).accepted();
