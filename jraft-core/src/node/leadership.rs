@@ -158,6 +158,7 @@ impl NodeState {
         self.candidacy = None;
         self.pre_vote = None;
         drop(self.gate.drain());
+        self.forget_unwritten();
         fx.clear();
         fx.push(Effect::Note(Note::Warn(format!("node fails: {status}"))));
         for timer in TimerKind::ALL {

@@ -256,6 +256,12 @@ impl NodeState {
         }
     }
 
+    /// What was decided and not handed to the disk yet never gets there.
+    pub(super) fn forget_unwritten(&mut self) {
+        self.meta_changed = false;
+        drop(self.log.take_unwritten());
+    }
+
     /// Ends every step: saves term and vote if they changed, checks what must always hold.
     pub(crate) fn finish_step(&mut self, fx: &mut Effects) {
         if std::mem::take(&mut self.meta_changed) {

@@ -1,13 +1,13 @@
 //! How tasks and nodes end.
 
 use jraft_spi::status::Role;
-use jraft_spi::{NodeOptions, RaftError, Status, Term};
+use jraft_spi::{LogIndex, NodeOptions, RaftError, Status, Term};
 
 use super::kit::Group;
 use super::random::check_timers;
 use crate::closure::Outcome;
 use crate::fsm::FsmNotice;
-use crate::node::effect::TimerKind;
+use crate::node::effect::{Effect, TimerKind};
 use crate::node::state::NodeState;
 
 pub(super) fn status() -> Status {
@@ -162,14 +162,20 @@ fn a_broken_invariant_ends_the_node_and_not_its_shutdown() {
     let mut group = Group::new(3);
     group.elect(0);
     group.propose(0, 1);
+    let task = group.task(7);
     let state = group.members[0].state.as_mut().unwrap();
     let mut fx = Vec::new();
     // Half of a decision was made when it broke.
-    state.voted_for = None;
+    let now = group.now;
+    state.on_apply(vec![task], &mut fx);
+    state.set_term_and_vote(Term(9), None);
     state.term = Term(0);
     state.break_down("test", &mut fx);
     state.finish_step(&mut fx);
-    let now = group.now;
+    state.on_turn_end(LogIndex::ZERO, now, &mut fx);
+    let reaches_disk =
+        |one: &Effect| matches!(one, Effect::PersistMeta { .. } | Effect::WriteLog { .. });
+    assert!(!fx.iter().any(reaches_disk), "{fx:?}");
     state.on_shutdown(now, &mut fx);
     state.finish_step(&mut fx);
     state.on_closed();
