@@ -110,7 +110,7 @@ impl Disk for RealDisk {
     }
 
     fn lock(&self, file: &Path) -> Result<Box<dyn DiskLock>, StorageError> {
-        lock_file(file)
+        Ok(Box::new(lock_file(file)?))
     }
 
     fn unique(&self) -> u64 {
@@ -152,10 +152,19 @@ impl DiskFile for File {
 /// The lock is the operating system's and belongs to this opening of the file, so that it also keeps out another
 /// engine of the same process; it goes when the process goes, however that ends.
 struct RealLock {
-    _file: File,
+    file: File,
 }
 
 impl DiskLock for RealLock {}
+
+impl Drop for RealLock {
+    /// A process that somebody starts right now holds the file, too, until it has become another program: closing our end
+    /// alone would leave the directory locked for that long.
+    fn drop(&mut self) {
+        // Closing it is all that is left to do if that fails.
+        let _ = self.file.unlock();
+    }
+}
 
 impl fmt::Debug for RealLock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -163,7 +172,7 @@ impl fmt::Debug for RealLock {
     }
 }
 
-fn lock_file(path: &Path) -> Result<Box<dyn DiskLock>, StorageError> {
+fn lock_file(path: &Path) -> Result<RealLock, StorageError> {
     let failed = |error| StorageError::io(format!("lock {}", path.display()), error);
     let file = OpenOptions::new()
         .read(true)
@@ -182,7 +191,7 @@ fn lock_file(path: &Path) -> Result<Box<dyn DiskLock>, StorageError> {
     }
     file.set_len(0).map_err(failed)?;
     (&file).write_all(process().as_bytes()).map_err(failed)?;
-    Ok(Box::new(RealLock { _file: file }))
+    Ok(RealLock { file })
 }
 
 /// What the holder wrote into the file; it may not have come to it yet.
@@ -276,4 +285,22 @@ pub(crate) fn replace_small(
     disk.rename(temporary, path).context("rename", temporary)?;
     let dir = path.parent().expect("a file of ours lies in a directory");
     disk.sync_dir(dir).context("sync", dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_goes_when_it_is_dropped_even_if_a_child_still_has_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("LOCK");
+        let lock = lock_file(&path).unwrap();
+        // What a child has between its fork and its exec.
+        let inherited = lock.file.try_clone().unwrap();
+        assert!(matches!(lock_file(&path), Err(StorageError::Locked { .. })));
+        drop(lock);
+        drop(lock_file(&path).unwrap());
+        drop(inherited);
+    }
 }
