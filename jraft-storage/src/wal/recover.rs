@@ -63,7 +63,7 @@ pub(super) fn recover(
         Scan { disk, files, dir, segments, replay, current, offset, chain, durable, log };
     let why = scan.read_all()?;
     scan.judge(why)?;
-    scan.discard_later(&mut spares)?;
+    scan.discard_later(&mut spares, options.segment_bytes)?;
     scan.complete()?;
     let end = scan.place();
     info!(log, "log recovered"; "segments" => scan.segments.len(), "end" => %end);
@@ -222,15 +222,21 @@ impl Scan<'_> {
         Ok(())
     }
 
-    /// Segments behind the end hold nothing: the next one, made ready, or one that was begun and torn.
-    fn discard_later(&mut self, spares: &mut Vec<PathBuf>) -> Result<(), StorageError> {
+    /// Segments behind the end hold nothing: the next one, made ready, or one that was begun and torn. Of the usual size, and
+    /// not too many, they are used again.
+    fn discard_later(&mut self, spares: &mut Vec<PathBuf>, usual: u64) -> Result<(), StorageError> {
         while self.segments.len() > self.current + 1 {
             let segment = self.segments.pop().expect("there are some behind the current one");
             let spare = self.dir.join(spare_name(segment.sequence()));
-            self.disk.rename(&segment.path, &spare).context("rename", &segment.path)?;
+            let is_new = spares.len() < MAX_SPARES && !spares.contains(&spare);
+            if segment.header.bytes == usual && is_new {
+                self.disk.rename(&segment.path, &spare).context("rename", &segment.path)?;
+                spares.push(spare);
+            } else {
+                self.disk.remove(&segment.path).context("remove", &segment.path)?;
+            }
             self.disk.sync_dir(self.dir).context("sync", self.dir)?;
             self.files.forget(segment.sequence());
-            spares.push(spare);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use jraft_spi::entity::LogIndex;
 
 use super::model::Crash;
 use super::*;
+use crate::Disk;
 use crate::testing::{Op, entries, entry, new_disk, sized};
 
 fn is_sync(op: &Op) -> bool {
@@ -276,4 +277,50 @@ fn a_number_used_again_after_a_cut_gets_another_salt() {
     assert!(!disk.paths().contains(&segment(2)), "it held nothing");
     fill(&mut log, &disk);
     assert_ne!(salt(&disk), first);
+}
+
+/// Adds entries to a log that holds `written`, until the next segment lies ready and holds nothing yet.
+fn fill_until_ready(disk: &SimDisk, log: &mut Log, written: &mut Vec<LogEntry>) {
+    let segments = || disk.paths().iter().filter(|path| is_segment(path)).count();
+    let before = segments();
+    while segments() == before {
+        let entry = sized(written.len() as u64 + 1, 1, 3000);
+        log.storage.append(std::slice::from_ref(&entry)).unwrap();
+        log.sync().unwrap();
+        written.push(entry);
+    }
+}
+
+fn is_segment(path: &Path) -> bool {
+    path.extension().is_some_and(|kind| kind == "wal")
+}
+
+#[test]
+fn segments_of_another_size_are_read_and_never_taken_for_the_usual_ones() {
+    let (disk, mut written) = (new_disk(), Vec::new());
+    for times in [1, 2, 4, 1, 2] {
+        let mut log = open_at(crate::testing::shared(disk.clone()), &dir(), times * SMALL).unwrap();
+        assert_eq!(log.all(), written, "segments of {times} times the usual size");
+        fill_until_ready(&disk, &mut log, &mut written);
+    }
+    assert_eq!(open(&disk).unwrap().all(), written);
+}
+
+#[test]
+fn a_spare_is_never_listed_twice() {
+    let (disk, mut written) = (new_disk(), Vec::new());
+    let mut log = open(&disk).unwrap();
+    fill_until_ready(&disk, &mut log, &mut written);
+    drop(log);
+    // As losses of power can leave it: the next segment beside a spare of its number.
+    let next = disk.paths().into_iter().filter(|path| is_segment(path)).max().unwrap();
+    let bytes = disk.open(&next).unwrap().size().unwrap();
+    let file = disk.create(&next.with_extension("spare")).unwrap();
+    file.write_at(0, &vec![0; bytes as usize]).unwrap();
+    let mut log = open(&disk).unwrap();
+    for _ in 0..4 {
+        fill_until_ready(&disk, &mut log, &mut written);
+    }
+    drop(log);
+    assert_eq!(open(&disk).unwrap().all(), written);
 }
