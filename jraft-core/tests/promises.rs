@@ -220,13 +220,12 @@ fn proposals_wait_for_room_as_long_as_there_will_be_some() {
 
 #[test]
 fn callers_without_a_pause_starve_nobody() {
-    within(LIMIT, async {
+    within(3 * LIMIT, async {
         let mut options = quick();
         options.raft.max_logs_in_memory_bytes = 1 << 20;
         let trio = Trio::start(options).await;
-        let leader = trio.leader().await;
-        let node = trio.services[leader].node().clone();
-        let (term, stop) = (node.status().term, Arc::new(AtomicBool::new(false)));
+        let node = trio.lead_node().await;
+        let stop = Arc::new(AtomicBool::new(false));
         let push = |node: Node, stop: Arc<AtomicBool>| {
             move || {
                 while !stop.load(Ordering::Relaxed) {
@@ -237,15 +236,14 @@ fn callers_without_a_pause_starve_nobody() {
         #[allow(clippy::disallowed_methods, reason = "threads of an application")]
         let callers: Vec<_> =
             (0..2).map(|_| std::thread::spawn(push(node.clone(), Arc::clone(&stop)))).collect();
-        // Longer than an election timeout: heartbeats go out, and entries are committed.
+        // Again and again entries are committed, for which the loop has to do more than to listen to them.
         for _ in 0..10 {
+            tick(100).await;
             let before = node.status().committed;
-            tick(300).await;
-            assert!(node.status().committed > before, "nothing is committed any more");
+            node.watch().until(|status| status.committed > before).await;
         }
         stop.store(true, Ordering::Relaxed);
         callers.into_iter().for_each(|caller| caller.join().unwrap());
-        assert_eq!((trio.leader().await, node.status().term), (leader, term));
     });
 }
 
