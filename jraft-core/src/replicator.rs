@@ -56,6 +56,8 @@ pub(crate) struct Replicator {
     /// When the newest answered request was sent: the peer was alive then.
     last_ack: MonoTime,
     errors: u32,
+    /// How far the next step back goes.
+    stride: u64,
 }
 
 /// What an answer to a heartbeat tells.
@@ -91,6 +93,7 @@ impl Replicator {
             heartbeat_out: false,
             last_ack: now,
             errors: 0,
+            stride: 1,
         }
     }
 
@@ -183,6 +186,7 @@ impl Replicator {
         self.state = ReplicatorState::Replicate;
         self.blocked_until = None;
         self.errors = 0;
+        self.stride = 1;
         if done.count == 0 && !mutant!("M45") {
             return None;
         }
@@ -197,7 +201,9 @@ impl Replicator {
         self.inflights.iter().any(|inflight| inflight.seq == seq)
     }
 
-    /// The peer's log does not match before the entries of a request: steps back, or jumps to its end if that is lower.
+    /// The peer's log does not match before the entries of a request: steps back, or jumps to its end if that is lower. Each
+    /// step is twice as long as the one before: a peer that led may have very many entries that nobody else has. It drops
+    /// those that it is sent again.
     ///
     /// Below what it has acknowledged only if the request left after that: else the answer may be old news, now the peer
     /// has lost its log.
@@ -207,7 +213,11 @@ impl Replicator {
         };
         let Inflight { first: tried, known, .. } = self.inflights[place];
         self.reset(version);
-        let next = their_last.next().min(tried.prev()).max(LogIndex(1));
+        let back = LogIndex(tried.0.saturating_sub(self.stride));
+        if their_last.next() > back {
+            self.stride = self.stride.saturating_mul(2);
+        }
+        let next = their_last.next().min(back).max(LogIndex(1));
         if tried.prev() <= known {
             self.matched = self.matched.min(next.prev());
         }
@@ -307,6 +317,25 @@ mod tests {
             replicator.next_index().0
         };
         assert_eq!((step(10, 10), step(10, 99), step(10, 4), step(0, 0)), (10, 10, 5, 1));
+    }
+
+    #[test]
+    fn steps_back_grow_until_the_peer_matches() {
+        let peer = "b:1".parse().unwrap();
+        let mut replicator = Replicator::new(peer, true, 1, LogIndex(1_000_000), NOW);
+        let mut steps = |common: u64| {
+            for steps in 0.. {
+                let probe = replicator.sent(0, 0);
+                if replicator.next_index().0 <= common {
+                    replicator.accepted(probe);
+                    return (steps, replicator.next_index().0);
+                }
+                replicator.mismatch(probe, LogIndex(2_000_000), 2);
+            }
+            unreachable!("it comes to an end");
+        };
+        assert_eq!(steps(900_000), (17, 1_000_001 - (1 << 17) + 1));
+        assert_eq!(steps(868_929), (1, 868_929), "from one on again");
     }
 
     #[test]
