@@ -25,7 +25,9 @@ impl NodeState {
 
     /// Whether a leader was heard of within an election timeout.
     pub(super) fn is_leader_alive(&self, now: MonoTime) -> bool {
-        now.since(self.last_leader_contact) < self.timing.election_timeout
+        let timeout = self.timing.election_timeout;
+        let timeout = if mutant!("M70") { timeout / 2 } else { timeout };
+        now.since(self.last_leader_contact) < timeout
     }
 
     /// Whether this node may stand at all: only members do, and learners are none.

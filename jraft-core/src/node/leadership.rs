@@ -131,7 +131,7 @@ impl NodeState {
     /// Something failed for good: this node promises nothing any more. Only a restart helps. Before its start, too: then it
     /// never takes part.
     pub(crate) fn on_error(&mut self, error: &Status, now: MonoTime, fx: &mut Effects) {
-        if !self.role.is_active() && self.role != Role::Uninitialized {
+        if !self.role.is_active() && self.role != Role::Uninitialized || mutant!("M71") {
             return;
         }
         fx.push(Effect::Note(Note::Warn(format!("node fails: {error}"))));

@@ -132,7 +132,7 @@ impl NodeState {
             options,
             role: Role::Uninitialized,
             term: opened.meta.term,
-            voted_for: opened.meta.voted_for,
+            voted_for: opened.meta.voted_for.filter(|_| !mutant!("M69")),
             leader: None,
             last_leader_contact: now,
             conf,

@@ -40,7 +40,10 @@ impl NodeState {
         let known = self.conf.contains(&request.server) || request.last_log > last_log;
         let led =
             self.role.is_leader_like() || (self.leader.is_some() && self.is_leader_alive(now));
-        known && !led && request.term >= self.term && self.is_up_to_date(request)
+        known
+            && (!led || mutant!("M68"))
+            && request.term >= self.term
+            && self.is_up_to_date(request)
     }
 
     /// Whether a candidate's log holds whatever ours may have committed.

@@ -3,7 +3,7 @@
 
 use jraft_core::{Configuration, LogId, Term};
 
-use super::facts::Facts;
+use super::facts::{self, Facts};
 use super::look::Look;
 use super::{Check, Seen, Verdict};
 
@@ -55,7 +55,7 @@ fn by_counting(node: usize, id: LogId, term: Term, inside: &dyn Look, facts: &Fa
     let conf = inside.conf();
     for part in [&conf.conf, &conf.old_conf] {
         let count = holders(part, id, facts);
-        if !part.is_empty() && count < part.quorum() {
+        if !part.is_empty() && !facts::is_majority(count, part) {
             let own = facts.nodes[node].record.lock().describe();
             return Err(format!(
                 "I-10: leader {node} commits {id}, durable on {count} of {part}; itself: {own}"

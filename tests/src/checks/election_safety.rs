@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jraft_core::{Configuration, Term};
 
-use super::facts::Facts;
+use super::facts::{self, Facts};
 use super::look::Look;
 use super::{Check, Seen, Verdict};
 
@@ -34,7 +34,7 @@ fn is_elected(node: usize, inside: &dyn Look, facts: &Facts) -> Verdict {
     let (term, conf) = (inside.term(), inside.conf());
     for part in [&conf.conf, &conf.old_conf] {
         let count = voters(part, node, term, facts);
-        if !part.is_empty() && count < part.quorum() {
+        if !part.is_empty() && !facts::is_majority(count, part) {
             return Err(format!(
                 "I-1: node {node} leads term {term} with durable votes of {count} of {part}"
             ));
@@ -45,10 +45,7 @@ fn is_elected(node: usize, inside: &dyn Look, facts: &Facts) -> Verdict {
 
 fn voters(part: &Configuration, leader: usize, term: Term, facts: &Facts) -> usize {
     let leader = &facts.peers[leader];
-    let voted = |&node: &usize| {
-        let voter = &facts.nodes[node];
-        voter.forgetful || voter.record.lock().was_durable(term, leader)
-    };
+    let voted = |&node: &usize| facts.nodes[node].record.lock().was_durable(term, leader);
     part.peers().iter().filter_map(|peer| facts.node_of(peer)).filter(voted).count()
 }
 
@@ -71,7 +68,6 @@ mod tests {
         world.meta(2, 4, None);
         world.look(0, &leader(3)).unwrap();
         world.look(0, &leader(3)).unwrap();
-        world.facts.nodes[1].forgetful = true;
         world.meta(1, 4, Some(1));
         world.meta(2, 4, Some(1));
         world.look(1, &leader(4)).unwrap();

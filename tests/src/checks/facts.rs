@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use jraft_core::storage::RaftMeta;
-use jraft_core::{LogId, LogIndex, NodeOptions, PeerId, Role, Term};
+use jraft_core::{Configuration, LogId, LogIndex, NodeOptions, PeerId, Role, Term};
 use parking_lot::Mutex;
 
 use super::Seen;
@@ -25,6 +25,8 @@ pub struct NodeFacts {
     pub voted_for: Option<PeerId>,
     /// The leader it knew.
     pub leader: Option<PeerId>,
+    /// Since when it has led its term, if it leads.
+    pub led_since: Option<u64>,
     /// The last entry of its log.
     pub last: LogId,
     /// Its commit index; zero after a start.
@@ -68,6 +70,11 @@ pub struct Facts {
     pub healed_at: Option<u64>,
 }
 
+/// Whether so many are the majority of a configuration. Counted here, not by the code under test.
+pub fn is_majority(count: usize, of: &Configuration) -> bool {
+    2 * count > of.peers().len()
+}
+
 impl Facts {
     /// Nodes that were never started, and all vote.
     pub fn new(options: NodeOptions, peers: Vec<PeerId>, records: Vec<Arc<Mutex<Record>>>) -> Self {
@@ -78,6 +85,7 @@ impl Facts {
             term: Term::ZERO,
             voted_for: None,
             leader: None,
+            led_since: None,
             last: LogId::NONE,
             committed: LogIndex::ZERO,
             applied: LogIndex::ZERO,
@@ -135,7 +143,7 @@ impl Facts {
                 (node.up, node.epoch) = (true, *epoch);
                 (node.role, node.leader) = (Role::Uninitialized, None);
                 (node.committed, node.applied) = (LogIndex::ZERO, LogIndex::ZERO);
-                (node.last, node.voted_for) = (LogId::NONE, None);
+                (node.last, node.voted_for, node.led_since) = (LogId::NONE, None, None);
                 node.record.lock().started();
             }
             Seen::Died { node } => self.nodes[*node].up = false,
@@ -170,6 +178,9 @@ impl Facts {
             }
         }
         let facts = &mut self.nodes[node];
+        let goes_on = facts.role.is_leader_like() && facts.term == inside.term();
+        let since = facts.led_since.filter(|_| goes_on).unwrap_or(self.now);
+        facts.led_since = inside.role().is_leader_like().then_some(since);
         facts.role = inside.role();
         facts.term = inside.term();
         if facts.voted_for.as_ref() != inside.voted_for() {

@@ -1,7 +1,7 @@
 //! I-32: nobody stands for election who has just heard of a leader, unless that leader hands over.
 //!
-//! Judged by the time of the world. A node's clock may run up to twice as fast, so half an election timeout is what it must
-//! have waited; if its clock jumped since, nothing is known.
+//! Judged by the time of the world. A node's clock may run 1.3 times as fast, so three quarters of an election timeout are what
+//! it must have waited; if its clock jumped since, nothing is known.
 
 use jraft_core::message::{RaftRequest, RaftResponse};
 
@@ -30,13 +30,18 @@ impl FreshLeader {
         let timeout = facts.options.election_timeout_ms * 1_000_000;
         let told = told.is_some_and(|told| facts.now - told < 2 * timeout);
         let Some(contact) = contact.filter(|_| !told) else { return Ok(()) };
-        let waited = facts.now - contact;
-        if waited >= timeout / 2 || facts.nodes[node].jumped_at >= Some(contact) {
+        if !is_fresh(node, contact, facts) {
             return Ok(());
         }
-        let micros = waited / 1000;
+        let micros = (facts.now - contact) / 1000;
         Err(format!("I-32: node {node} sends a {what} {micros} us after it heard of a leader"))
     }
+}
+
+/// Whether a leader of whom a node heard then must still count as alive for it.
+pub fn is_fresh(node: usize, contact: u64, facts: &Facts) -> bool {
+    let timeout = facts.options.election_timeout_ms * 1_000_000;
+    facts.now - contact < timeout / 4 * 3 && facts.nodes[node].jumped_at < Some(contact)
 }
 
 impl Check for FreshLeader {
@@ -79,7 +84,7 @@ mod tests {
     #[test]
     fn after_a_timeout_or_a_hint_a_node_may_stand() {
         let mut patient = world();
-        patient.wait(400);
+        patient.wait(650);
         patient.sends(0, &vote(0, 4, (0, 0), true)).unwrap();
         let mut told = world();
         told.hears(0, &timeout_now(1, 3)).unwrap();
@@ -92,7 +97,7 @@ mod tests {
     fn haste_is_found() {
         for pre_vote in [true, false] {
             let mut world = world();
-            world.wait(399);
+            world.wait(649);
             let request = vote(0, 4, (0, 0), pre_vote);
             assert_breaks(&world.sends(0, &request), "I-32");
             world.see(&Seen::Jumps { node: 0 }).unwrap();

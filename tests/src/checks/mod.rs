@@ -18,7 +18,9 @@ pub mod linear;
 pub mod log_matching;
 pub mod look;
 pub mod machine_safety;
+pub mod membership;
 pub mod order;
+pub mod pre_votes;
 pub mod progress;
 pub mod record;
 pub mod recovery;
@@ -159,6 +161,7 @@ fn all(nodes: usize) -> Vec<Box<dyn Check + Send>> {
     vec![
         Box::new(recovery::Recovery::new(nodes)),
         Box::new(failure::Failure::new(nodes)),
+        Box::new(membership::Membership),
         Box::new(votes::Votes::default()),
         Box::new(acceptance::Acceptance::new(nodes)),
         Box::new(write_order::WriteOrder),
@@ -174,6 +177,7 @@ fn all(nodes: usize) -> Vec<Box<dyn Check + Send>> {
         Box::new(machine_safety::MachineSafety),
         Box::new(bounds::Bounds::default()),
         Box::new(fresh_leader::FreshLeader::new(nodes)),
+        Box::new(pre_votes::PreVotes::new(nodes)),
         Box::new(progress::Progress::default()),
     ]
 }

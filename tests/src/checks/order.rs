@@ -32,8 +32,7 @@ impl Order {
         let least = if std::mem::replace(&mut life.seen, true) {
             before.term
         } else {
-            let promised = if before.forgetful { Term::ZERO } else { life.promised };
-            before.record.lock().durable_meta_term().max(promised)
+            before.record.lock().durable_meta_term().max(life.promised)
         };
         let (term, committed) = (inside.term(), inside.committed());
         if term < least {
@@ -144,9 +143,6 @@ mod tests {
         world.answers(0, &append(1, 3, (1, 1), &[]), &accepted(3)).unwrap();
         world.start(0).unwrap();
         assert_breaks(&world.look(0, &follower(2, &[1], 0)), "I-6");
-        world.facts.nodes[0].forgetful = true;
-        world.start(0).unwrap();
-        world.look(0, &follower(2, &[1], 0)).unwrap();
     }
 
     #[test]

@@ -6,25 +6,44 @@ use jraft_core::message::{RaftRequest, RaftResponse, RequestVoteRequest};
 use jraft_core::{PeerId, Role, Term};
 
 use super::facts::Facts;
+use super::look::Look;
 use super::{Check, Seen, Verdict};
 
 /// Who voted for whom.
 #[derive(Default)]
 pub struct Votes(BTreeMap<(usize, Term), PeerId>);
 
+/// A vote is not changed or taken back within a term, and a durable one is remembered.
+fn keeps_vote(node: usize, inside: &dyn Look, facts: &Facts) -> Verdict {
+    let (before, now) = (&facts.nodes[node], inside.voted_for());
+    if before.role != Role::Uninitialized && before.voted_for.as_ref() == now {
+        return Ok(());
+    }
+    let durable = before.record.lock().durable_meta();
+    let known =
+        [(before.term, before.voted_for.as_ref()), (durable.term, durable.voted_for.as_ref())];
+    for (_, vote) in known.into_iter().filter(|(term, _)| *term == inside.term()) {
+        if vote.is_some() && vote != now {
+            let term = inside.term();
+            let name =
+                |vote: Option<&PeerId>| vote.map_or_else(|| "nobody".to_owned(), PeerId::to_string);
+            let (was, is) = (name(vote), name(now));
+            return Err(format!("I-9: node {node} voted for {was} in term {term}, now for {is}"));
+        }
+    }
+    Ok(())
+}
+
 impl Votes {
     /// A vote of `node` for the sender of the request leaves it.
     fn votes(&mut self, node: usize, request: &RequestVoteRequest, facts: &Facts) -> Verdict {
         let (term, candidate) = (request.term, &request.server);
-        let (facts, mut record) = (&facts.nodes[node], facts.nodes[node].record.lock());
+        let mut record = facts.nodes[node].record.lock();
         if !record.was_durable(term, candidate) {
             let durable = record.durable_meta();
             return Err(format!(
                 "I-13: node {node} votes for {candidate} in term {term}, durable is {durable:?}"
             ));
-        }
-        if facts.forgetful {
-            return Ok(());
         }
         match self.0.get(&(node, term)) {
             Some(first) if first != candidate => Err(format!(
@@ -56,6 +75,7 @@ fn is_in_order(node: usize, request: &RequestVoteRequest, term: Term, facts: &Fa
 impl Check for Votes {
     fn see(&mut self, seen: &Seen<'_>, facts: &Facts) -> Verdict {
         match seen {
+            Seen::Looked { node, inside } => keeps_vote(*node, *inside, facts),
             Seen::Sends { node, request: RaftRequest::RequestVote(request) }
                 if !request.pre_vote =>
             {
@@ -81,7 +101,7 @@ impl Check for Votes {
 
 #[cfg(test)]
 mod tests {
-    use super::super::kit::{Fake, World, assert_breaks, vote, voted};
+    use super::super::kit::{Fake, World, assert_breaks, peer, vote, voted};
     use super::*;
 
     fn grants(world: &mut World<Votes>, candidate: usize, term: u64) -> Verdict {
@@ -124,10 +144,29 @@ mod tests {
     }
 
     #[test]
+    fn a_vote_that_is_forgotten_or_changed_is_found() {
+        let voted = |term, vote: Option<usize>| Fake {
+            vote: vote.map(peer),
+            ..Fake::new(Role::Follower, term, &[])
+        };
+        let mut world = World::new(Votes::default());
+        world.look(0, &voted(3, None)).unwrap();
+        world.look(0, &voted(3, Some(1))).unwrap();
+        assert_breaks(&world.look(0, &voted(3, Some(2))), "I-9");
+        assert_breaks(&world.look(0, &voted(3, None)), "I-9");
+        world.look(0, &voted(4, None)).unwrap();
+        world.meta(0, 4, Some(2));
+        world.start(0).unwrap();
+        assert_breaks(&world.look(0, &voted(4, None)), "I-9");
+        world.look(0, &voted(4, Some(2))).unwrap();
+    }
+
+    #[test]
     fn votes_of_those_who_stand_and_for_other_terms_are_found() {
         let mut world = World::new(Votes::default());
         world.meta(0, 3, Some(1));
-        world.look(0, &Fake::new(Role::Candidate, 3, &[])).unwrap();
+        let vote_kept = Fake { vote: Some(peer(1)), ..Fake::new(Role::Candidate, 3, &[]) };
+        world.look(0, &vote_kept).unwrap();
         assert_breaks(&grants(&mut world, 1, 3), "I-9");
         let request = vote(1, 3, (0, 0), false);
         assert_breaks(&world.answers(0, &request, &voted(4, true)), "I-9");

@@ -133,11 +133,22 @@ impl History {
         endings
     }
 
-    /// The first operation whose closure never ran, though the process that took it in did not crash.
-    pub fn never_closed(&self, crashed: &BTreeSet<Life>) -> Option<u64> {
+    /// The first operation whose closure never ran, of those that such a process took in.
+    pub fn never_closed(&self, by: impl Fn(Life) -> bool) -> Option<u64> {
         let ops = self.ops.lock();
-        let owed = |op: &Op| op.taken.is_some_and(|life| !crashed.contains(&life));
-        ops.iter().position(|op| owed(op) && op.closed == 0).map(|place| place as u64)
+        let owed = |op: &Op| op.taken.is_some_and(&by) && op.closed == 0;
+        ops.iter().position(owed).map(|place| place as u64)
+    }
+
+    /// What is wrong with not knowing how an operation ended: its node has led ever since it was begun, and leads.
+    fn is_owed_more(&self, number: u64, life: Option<Life>, watch: &Watch) -> Option<String> {
+        let invoked = self.ops.lock()[number as usize].invoked;
+        let node = life?.node;
+        let facts = &watch.judge.lock().facts;
+        let since = facts.nodes[node].led_since.filter(|&since| since < invoked)?;
+        Some(format!(
+            "operation {number} is called unknown by node {node}, which leads since {since}"
+        ))
     }
 
     /// Whether there is one order of all operations that explains all answers (I-22, I-23, I-24, I-26).
@@ -256,7 +267,7 @@ fn task(
     command: Bytes,
     tell: impl FnOnce(Outcome) + Send + 'static,
 ) -> Task {
-    let (history, hub) = (Arc::clone(history), Arc::clone(&watch.hub));
+    let (history, watch, hub) = (Arc::clone(history), Arc::clone(watch), Arc::clone(&watch.hub));
     Task::new(command).done(move |outcome| {
         if life.is_some_and(|life| !hub.is_alive(life)) {
             return;
@@ -264,8 +275,14 @@ fn task(
         if history.closed(number) > 1 {
             hub.fail(format!("I-29: the closure of operation {number} ran twice"));
         }
-        if matches!(outcome, Outcome::Refused(_)) {
-            history.refused(number);
+        match &outcome {
+            Outcome::Refused(_) => history.refused(number),
+            Outcome::Unknown(why) => {
+                if let Some(wrong) = history.is_owed_more(number, life, &watch) {
+                    hub.fail(format!("I-29: {wrong}: {why}"));
+                }
+            }
+            Outcome::Committed(_) => {}
         }
         tell(outcome);
     })

@@ -49,7 +49,7 @@ const fn story(name: &'static str, bug: &'static str, breaks: &'static str) -> M
 
 /// All of them. The first numbers are those of the list that other tests of Raft are measured with; from M60 on they are
 /// of this code.
-pub const MUTANTS: [Mutant; 33] = [
+pub const MUTANTS: [Mutant; 38] = [
     plan("M1", "a vote leaves before it is durable", "planted-early-vote", "I-13"),
     plan("M2", "a second vote in a term", "planted-two-votes", "I-9"),
     plan("M3", "votes without a look at the log", "planted-no-look-at-the-log", "I-4"),
@@ -83,6 +83,11 @@ pub const MUTANTS: [Mutant; 33] = [
     plan("M63", "does not restart the election timer", "planted-no-timer", "I-27"),
     story("M65", "a batch that was cut is sent whole", "I-8"),
     plan("M67", "one vote too few elects", "planted-small-election", "I-1"),
+    plan("M68", "grants pre-votes against its leader", "planted-eager-pre-vote", "I-32"),
+    plan("M69", "a node does not know its vote any more", "planted-vote-of-the-dead", "I-9"),
+    plan("M70", "a leader counts as gone after half a timeout", "planted-half-a-timeout", "I-32"),
+    plan("M71", "goes on after an error", "planted-deaf-to-errors", "I-14"),
+    plan("M72", "forgets the rest of a batch", "planted-rest-of-a-batch", "I-29"),
 ];
 
 /// The name, as the code knows it.

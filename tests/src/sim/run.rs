@@ -197,6 +197,11 @@ pub(super) fn conclude(world: &Arc<World>) {
         return world.hub.fail(wrong);
     }
     check_history(world);
+    // At rest nobody waits any more: not for a step-down or a shutdown that would end what is forgotten.
+    let alive = |life| world.hub.is_alive(life);
+    if let Some(number) = world.history.never_closed(alive) {
+        world.hub.fail(format!("I-29: the closure of operation {number} does not run"));
+    }
     end(world);
 }
 
@@ -321,7 +326,8 @@ fn end(world: &Arc<World>) {
     if world.hub.broken().is_none() && !gone(world) {
         world.hub.fail("a node does not shut down");
     }
-    if let Some(number) = world.history.never_closed(&world.crashed.lock()) {
+    let crashed = world.crashed.lock().clone();
+    if let Some(number) = world.history.never_closed(|life| !crashed.contains(&life)) {
         world.hub.fail(format!("I-29: the closure of operation {number} never ran"));
     }
 }
