@@ -288,13 +288,13 @@ fn a_busy_state_machine_does_not_let_refusals_pile_up() {
         while refuse().is_ok() {
             accepted += 1;
             assert!(accepted < 500, "nobody says that it is too much");
-            std::thread::sleep(Duration::from_millis(1));
+            tick(1).await;
         }
         // The lane goes on: there is room again, and all are told.
         drop(go_on);
         node.watch().until(|status| status.applied == status.committed).await;
         while refuse().is_err() {
-            std::thread::sleep(Duration::from_millis(1));
+            tick(1).await;
         }
         service.shutdown().await;
         assert_eq!(ends.load(Ordering::SeqCst), accepted + 1);
