@@ -4,6 +4,8 @@ use jraft_spi::{LogIndex, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::depth::{MAX_DEPTH, is_too_deep};
+
 /// The first byte of everything: the version of this encoding.
 const VERSION: u8 = 1;
 const COMMAND: u8 = 0;
@@ -28,13 +30,41 @@ pub(super) enum CodecError {
     Length(usize),
     #[error("kind {0} is not known")]
     Kind(u8),
+    #[error("it nests more than {MAX_DEPTH} lists and maps")]
+    Depth,
     #[error("{0}")]
     Body(#[from] rmp_serde::decode::Error),
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    if is_too_deep(bytes) {
+        return Err(CodecError::Depth);
+    }
+    Ok(rmp_serde::from_slice(bytes)?)
 }
 
 pub(super) fn encode_command(cmd: &impl Serialize) -> Result<Vec<u8>, rmp_serde::encode::Error> {
     let mut bytes = vec![VERSION, COMMAND];
     rmp_serde::encode::write_named(&mut bytes, cmd)?;
+    Ok(bytes)
+}
+
+/// Why a command cannot be proposed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum UnfitCommand {
+    #[error("the command has no encoding: {0}")]
+    Encoding(#[from] rmp_serde::encode::Error),
+    #[error("the command cannot be read back from its encoding: {0}")]
+    Reading(#[from] CodecError),
+}
+
+/// The encoding of a command that all members will be able to read. Read back here, since a decoder refuses some of what
+/// its encoder takes, deep nesting for example, and a committed command that nobody can read ends every member.
+pub(super) fn encode_readable<C: Serialize + DeserializeOwned>(
+    cmd: &C,
+) -> Result<Vec<u8>, UnfitCommand> {
+    let bytes = encode_command(cmd)?;
+    decode_payload::<C>(&bytes)?;
     Ok(bytes)
 }
 
@@ -44,7 +74,7 @@ pub(super) fn encode_barrier() -> Vec<u8> {
 
 pub(super) fn decode_payload<C: DeserializeOwned>(bytes: &[u8]) -> Result<Payload<C>, CodecError> {
     match bytes {
-        [VERSION, COMMAND, body @ ..] => Ok(Payload::Command(rmp_serde::from_slice(body)?)),
+        [VERSION, COMMAND, body @ ..] => Ok(Payload::Command(read(body)?)),
         [VERSION, BARRIER] => Ok(Payload::Barrier),
         [VERSION, kind, ..] => Err(CodecError::Kind(*kind)),
         [version, _, ..] => Err(CodecError::Version(*version)),
@@ -91,7 +121,7 @@ pub(super) fn decode_ending<O: DeserializeOwned>(bytes: &[u8]) -> Result<Ending<
     let length = CodecError::Length(bytes.len());
     if kind == COMMITTED {
         let (at, out) = body.split_first_chunk().ok_or(length)?;
-        let out = if out.is_empty() { None } else { Some(rmp_serde::from_slice(out)?) };
+        let out = if out.is_empty() { None } else { Some(read(out)?) };
         return Ok(Ending::Committed(LogIndex(u64::from_be_bytes(*at)), out));
     }
     let (code, text) = body.split_first_chunk().ok_or(length)?;

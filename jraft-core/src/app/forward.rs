@@ -8,7 +8,7 @@ use jraft_spi::rpc::{Replier, RpcError, UserMessage, UserProcessor, UserRequest}
 use jraft_spi::{GroupId, PeerId, RaftError, Status};
 
 use super::App;
-use super::codec::{Ending, decode_ending, encode_ending};
+use super::codec::{Ending, decode_ending, decode_payload, encode_ending};
 use super::machine::Answer;
 use crate::node::{Node, ProposeError};
 
@@ -42,7 +42,7 @@ impl<A: App> UserProcessor for Processor<A> {
         let (node, name) = (self.node.clone(), self.name.clone());
         let env = self.node.core().shared.env.clone();
         drop(env.on_loop("forwarded proposal", async move {
-            let ending = propose_here::<A>(&node, request.body).await;
+            let ending = propose_foreign::<A>(&node, request.body).await;
             let body = encode_ending(&ending);
             let wrong = |error: rmp_serde::encode::Error| {
                 Status::new(RaftError::EINTERNAL, format!("the reply has no encoding: {error}"))
@@ -50,6 +50,15 @@ impl<A: App> UserProcessor for Processor<A> {
             reply.answer(body.map(|body| UserMessage::new(name, body)).map_err(wrong));
         }));
     }
+}
+
+/// Anybody may send to a port: what no member could apply must not get into the log.
+async fn propose_foreign<A: App>(node: &Node, payload: Bytes) -> Ending<A::Out> {
+    if let Err(error) = decode_payload::<A::Cmd>(&payload) {
+        let text = format!("{} cannot read the command: {error}", node.id());
+        return Ending::Refused(Status::new(RaftError::EINVAL, text));
+    }
+    propose_here::<A>(node, payload).await
 }
 
 async fn propose_here<A: App>(node: &Node, payload: Bytes) -> Ending<A::Out> {

@@ -11,7 +11,7 @@ use jraft_spi::{LogIndex, PeerId, RaftError, Status};
 use tokio::sync::oneshot;
 
 use super::App;
-use super::codec::{encode_barrier, encode_command};
+use super::codec::{encode_barrier, encode_readable};
 use super::forward::route;
 use super::machine::Answer;
 use crate::node::{Node, Proposal, ProposeError};
@@ -61,7 +61,8 @@ impl<A: App> AppHandle<A> {
         Self { node, state }
     }
 
-    /// The node.
+    /// The node. What is proposed to it directly has to be the encoding of a command: anything else, once committed,
+    /// ends every member.
     pub const fn node(&self) -> &Node {
         &self.node
     }
@@ -69,13 +70,14 @@ impl<A: App> AppHandle<A> {
     /// Proposes a command, through the leader whoever that is. Queued when this returns.
     ///
     /// A *refused* command is sent again until `rpc_default_timeout` is over; an unknown one never.
+    ///
+    /// The command is encoded here, and decoded once to see that it can be read: on the caller's thread, at about the
+    /// price of a second encoding. What cannot be read, more than 128 lists and maps within each
+    /// other for example, is refused with EINVAL, for it would end every member that has to apply it.
     pub fn propose(&self, cmd: A::Cmd) -> AppProposal<A> {
-        let state = match encode_command(&cmd) {
+        let state = match encode_readable(&cmd) {
             Ok(payload) => AppProposal::start(&self.node, payload.into()),
-            Err(error) => {
-                let text = format!("the command has no encoding: {error}");
-                State::Failed(Status::new(RaftError::EINVAL, text))
-            }
+            Err(error) => State::Failed(Status::new(RaftError::EINVAL, error.to_string())),
         };
         AppProposal { state, node: self.node.clone() }
     }

@@ -1,9 +1,12 @@
 //! `App`: a replicated value of one serde type. Snapshots, routing and encoding come with it.
 
 mod codec;
+mod depth;
 mod forward;
 mod handle;
 mod machine;
+#[cfg(test)]
+mod tests;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,7 +21,7 @@ use crate::assemble::{RaftGroupBuilder, RaftGroupService, StartError};
 /// too, applies the *decoded* command. Commands and replies are MessagePack with field names: a field with
 /// `#[serde(default)]` may be added in a rolling upgrade.
 pub trait App: Serialize + DeserializeOwned + Send + 'static {
-    /// What is proposed.
+    /// What is proposed. Up to 128 lists and maps within each other.
     type Cmd: Serialize + DeserializeOwned + Send + 'static;
     /// What the proposer gets back.
     type Out: Serialize + DeserializeOwned + Send + 'static;

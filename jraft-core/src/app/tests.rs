@@ -1,0 +1,147 @@
+//! Members of an `App` in one process: what they refuse, and what whoever proposed hears.
+
+use std::future::Future;
+use std::time::Duration;
+
+use jraft_spi::rpc::{UserMessage, UserProcessor};
+use jraft_spi::status::Role;
+use jraft_spi::{RaftError, Status};
+use serde::{Deserialize, Serialize};
+
+use super::codec::{Ending, decode_ending, encode_command};
+use super::depth::MAX_DEPTH;
+use super::{App, AppHandle, forward};
+use crate::assemble::{RaftGroupBuilder, RaftGroupService, Runtime};
+use crate::memory::Network;
+use crate::node::ProposeError;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Runs a test that must not take for ever.
+fn within<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        #[allow(clippy::disallowed_methods, reason = "a test's patience is in real time")]
+        let outcome = tokio::time::timeout(LIMIT, test).await;
+        outcome.expect("the test ends in time")
+    })
+}
+
+struct Host {
+    runtime: Runtime,
+    network: Network,
+}
+
+impl Host {
+    fn new() -> Self {
+        Self { runtime: Runtime::new().unwrap(), network: Network::new() }
+    }
+
+    fn builder(&self, me: &str, conf: &str) -> RaftGroupBuilder {
+        let builder = RaftGroupService::builder("g", me).initial_conf(conf);
+        let builder = builder.runtime(&self.runtime).in_memory(&self.network);
+        builder.configure(|options| options.election_timeout_ms = 1000)
+    }
+
+    /// Sends a body to the processor of `service`, as anybody could who reaches its port.
+    async fn send<A: App>(
+        &self,
+        service: &RaftGroupService<AppHandle<A>>,
+        body: Vec<u8>,
+    ) -> Ending<A::Out> {
+        let name = forward::Processor::<A>::new(service.node()).request_name().to_owned();
+        let client = self.network.factory(&self.runtime.env()).client();
+        let to = service.node().id().endpoint();
+        let answer = client.invoke(to, UserMessage::new(name, body), LIMIT).await.unwrap();
+        decode_ending(&answer.body).unwrap()
+    }
+}
+
+async fn leads<H>(service: &RaftGroupService<H>) {
+    service.node().watch().until(|status| status.role == Role::Leader).await;
+}
+
+fn refusal(error: &ProposeError) -> &Status {
+    let ProposeError::Refused { status, .. } = error else { panic!("{error}") };
+    status
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Count(i64);
+
+impl App for Count {
+    type Cmd = i64;
+    type Out = i64;
+
+    fn apply(&mut self, by: i64) -> i64 {
+        self.0 += by;
+        self.0
+    }
+}
+
+#[test]
+fn a_command_of_somebody_else_that_nobody_can_read_is_refused() {
+    within(async {
+        let host = Host::new();
+        let service = host.builder("a:1", "a:1").start_app(Count::default()).await.unwrap();
+        leads(&service).await;
+        for body in [vec![], vec![1, 0, 0xc1], vec![9, 9], encode_command(&"text").unwrap()] {
+            let Ending::Refused(status) = host.send(&service, body.clone()).await else {
+                panic!("{body:?}")
+            };
+            assert!(status.is(RaftError::EINVAL), "{status}");
+            assert!(status.message().starts_with("a:1 cannot read the command"), "{status}");
+        }
+        let body = encode_command(&5i64).unwrap();
+        assert!(matches!(host.send(&service, body).await, Ending::Committed(_, Some(5))));
+        assert_eq!(service.handle().propose(2).await.unwrap(), 7);
+        service.shutdown().await;
+    });
+}
+
+/// As deep as one likes. The decoder counts the levels of lists and maps, but not these.
+#[derive(Serialize, Deserialize)]
+enum Nest {
+    Leaf,
+    Inner(Box<Self>),
+}
+
+impl Nest {
+    fn of_depth(depth: usize) -> Self {
+        (0..depth).fold(Self::Leaf, |inner, _| Self::Inner(Box::new(inner)))
+    }
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Nests(usize);
+
+impl App for Nests {
+    type Cmd = Vec<Nest>;
+    type Out = usize;
+
+    fn apply(&mut self, nests: Vec<Nest>) -> usize {
+        self.0 += nests.len();
+        self.0
+    }
+}
+
+#[test]
+fn a_command_that_can_be_written_and_not_read_is_refused() {
+    within(async {
+        let host = Host::new();
+        let service = host.builder("a:1", "a:1").start_app(Nests::default()).await.unwrap();
+        leads(&service).await;
+        let propose = |depth| service.handle().propose(vec![Nest::of_depth(depth)]);
+        let error = propose(MAX_DEPTH).await.unwrap_err();
+        let status = refusal(&error);
+        assert!(status.is(RaftError::EINVAL), "{status}");
+        assert!(status.message().contains("cannot be read back"), "{status}");
+        // So deep that reading it would end the process.
+        let hostile = [&[1, 0, 0x91][..], &b"\x81\xa5Inner".repeat(100_000), b"\xa4Leaf"].concat();
+        let Ending::Refused(status) = host.send(&service, hostile).await else { panic!() };
+        assert!(status.is(RaftError::EINVAL), "{status}");
+        // Nothing was added, and what can be read is taken.
+        assert_eq!(propose(MAX_DEPTH - 1).await.unwrap(), 1);
+        service.shutdown().await;
+    });
+}
