@@ -1,9 +1,8 @@
 //! `RaftGroupService`: owns this process's membership in one group.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jraft_spi::{GroupId, NodeId, ParseError, PeerId, Status};
+use jraft_spi::{GroupId, ParseError, PeerId, Status};
 use tokio::sync::oneshot;
 
 use super::builder::RaftGroupBuilder;
@@ -90,10 +89,6 @@ impl<H> std::fmt::Debug for RaftGroupService<H> {
 }
 
 impl Member {
-    fn id(&self) -> NodeId {
-        NodeId::new(self.node.group().clone(), self.node.id().clone())
-    }
-
     /// Stops on the loop, whoever waits: a dropped future must not leave a half-stopped node.
     fn start_stop(self: &Arc<Self>) -> oneshot::Receiver<()> {
         let (sender, done) = oneshot::channel();
@@ -133,21 +128,26 @@ impl Member {
             inner.listeners.leave(port).await;
         }
         self.release_engine().await;
-        inner.stop_list.0.lock().remove(&self.id());
+        inner.stop_list.remove(self);
     }
 }
 
-/// The members of a runtime, to be stopped with it.
+/// The members of a runtime, to be stopped with it. Not by name: one that stops has freed its name, and may still be
+/// here when its successor comes.
 #[derive(Default)]
-pub(super) struct StopList(Mutex<BTreeMap<NodeId, Arc<Member>>>);
+pub(super) struct StopList(Mutex<Vec<Arc<Member>>>);
 
 impl StopList {
     pub(super) fn add(&self, member: &Arc<Member>) {
-        self.0.lock().insert(member.id(), Arc::clone(member));
+        self.0.lock().push(Arc::clone(member));
+    }
+
+    fn remove(&self, member: &Member) {
+        self.0.lock().retain(|other| !std::ptr::eq(Arc::as_ptr(other), member));
     }
 
     pub(super) async fn stop_all(&self) {
-        let members: Vec<Arc<Member>> = self.0.lock().values().cloned().collect();
+        let members: Vec<Arc<Member>> = self.0.lock().clone();
         for member in members {
             member.stop().await;
         }

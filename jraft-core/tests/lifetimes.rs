@@ -1,0 +1,66 @@
+//! Who keeps what running: starts that nobody waits for, stops that take their time, clients that outlive a runtime.
+
+mod kit;
+
+use std::pin::{Pin, pin};
+use std::sync::mpsc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use jraft_core::memory::Network;
+use jraft_core::{
+    ApplyError, Entries, Node, RaftGroupBuilder, RaftGroupService, Role, Runtime, StateMachine,
+};
+use kit::{Sum, quick, within};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn builder(runtime: &Runtime, network: &Network) -> RaftGroupBuilder {
+    let builder = RaftGroupService::builder("g", "a:1").initial_conf("a:1");
+    builder.runtime(runtime).in_memory(network).options(quick())
+}
+
+fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+async fn reaches(node: &Node, role: Role) {
+    node.watch().until(|status| status.role == role).await;
+}
+
+/// Takes its time to stop.
+struct Slow {
+    stopping: mpsc::Sender<()>,
+    may_stop: mpsc::Receiver<()>,
+}
+
+impl StateMachine for Slow {
+    fn on_apply(&mut self, entries: &mut Entries<'_>) -> Result<(), ApplyError> {
+        entries.for_each(drop);
+        Ok(())
+    }
+
+    fn on_shutdown(&mut self) {
+        self.stopping.send(()).expect("the test waits");
+        self.may_stop.recv().expect("the test lets it");
+    }
+}
+
+#[test]
+fn a_node_that_followed_one_of_the_same_name_stops_with_its_runtime() {
+    within(LIMIT, async {
+        let (runtime, network) = (Runtime::new().unwrap(), Network::new());
+        let ((stopping, stops), (let_it, may_stop)) = (mpsc::channel(), mpsc::channel());
+        let slow = Slow { stopping, may_stop };
+        let first = builder(&runtime, &network).start(slow).await.unwrap();
+        let mut first_stops = pin!(first.shutdown());
+        assert!(poll_once(first_stops.as_mut()).is_pending());
+        stops.recv().unwrap();
+        let second = builder(&runtime, &network).start(Sum::default()).await.unwrap();
+        reaches(second.node(), Role::Leader).await;
+        let_it.send(()).unwrap();
+        first_stops.await;
+        runtime.shutdown().await;
+        assert_eq!(second.node().status().role, Role::Shutdown);
+    });
+}
