@@ -12,6 +12,7 @@ use jraft_core::{
     ApplyError, Entries, Node, RaftGroupBuilder, RaftGroupService, Role, Runtime, StateMachine,
 };
 use kit::{Sum, quick, within};
+use tokio::task::yield_now;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -62,5 +63,26 @@ fn a_node_that_followed_one_of_the_same_name_stops_with_its_runtime() {
         first_stops.await;
         runtime.shutdown().await;
         assert_eq!(second.node().status().role, Role::Shutdown);
+    });
+}
+
+#[test]
+fn a_start_whose_end_nobody_hears_leaves_no_node_behind() {
+    within(LIMIT, async {
+        let (runtime, network) = (Runtime::new().unwrap(), Network::new());
+        let mut start = Box::pin(builder(&runtime, &network).start(Sum::default()));
+        assert!(poll_once(start.as_mut()).is_pending());
+        let node = loop {
+            if let Some(node) = runtime.node_manager().all().pop() {
+                break node;
+            }
+            yield_now().await;
+        };
+        // It leads on the loop on which it was started: that start is over, and its end on the way.
+        reaches(&node, Role::Leader).await;
+        drop(start);
+        reaches(&node, Role::Shutdown).await;
+        let again = builder(&runtime, &network).start(Sum::default()).await;
+        again.unwrap().shutdown().await;
     });
 }

@@ -181,13 +181,13 @@ impl RaftGroupBuilder {
         let (sender, started) = oneshot::channel();
         let env = plan.env.clone();
         drop(env.on_loop("start", async move {
-            let result = plan.carry_out(machine).await;
-            if let Err(Ok(member)) = sender.send(result) {
-                member.stop().await;
-            }
+            let started = plan.carry_out(machine).await.map(|member| Unclaimed(Some(member)));
+            // A caller that gave up: what comes back is dropped, and stops.
+            drop(sender.send(started));
         }));
-        let gone = |_| StartError::Threads(std::io::Error::other("the loop has ended"));
-        started.await.map_err(gone)?
+        let gone = || StartError::Threads(std::io::Error::other("the loop has ended"));
+        let started = started.await.map_err(|_| gone())??;
+        started.claim().ok_or_else(gone)
     }
 
     /// Everything that can be wrong without a disk or a port.
@@ -239,6 +239,24 @@ impl RaftGroupBuilder {
             timer,
             processors: self.processors,
         })
+    }
+}
+
+/// A member on its way to whoever started it. The caller may give up at any moment, also when it was sent already: who
+/// drops it stops it.
+struct Unclaimed(Option<Arc<Member>>);
+
+impl Unclaimed {
+    fn claim(mut self) -> Option<Arc<Member>> {
+        self.0.take()
+    }
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        if let Some(member) = self.0.take() {
+            drop(member.start_stop());
+        }
     }
 }
 

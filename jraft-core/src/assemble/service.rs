@@ -90,7 +90,7 @@ impl<H> std::fmt::Debug for RaftGroupService<H> {
 
 impl Member {
     /// Stops on the loop, whoever waits: a dropped future must not leave a half-stopped node.
-    fn start_stop(self: &Arc<Self>) -> oneshot::Receiver<()> {
+    pub(super) fn start_stop(self: &Arc<Self>) -> oneshot::Receiver<()> {
         let (sender, done) = oneshot::channel();
         let member = Arc::clone(self);
         let env = self.node.core().shared.env.clone();
