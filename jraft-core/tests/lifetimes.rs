@@ -86,3 +86,18 @@ fn a_start_whose_end_nobody_hears_leaves_no_node_behind() {
         again.unwrap().shutdown().await;
     });
 }
+
+#[cfg(feature = "bolt")]
+#[test]
+fn a_client_keeps_its_runtime_until_its_calls_have_ended() {
+    use jraft_core::{RpcError, UserMessage};
+    within(LIMIT, async {
+        // Takes connections, and answers nothing.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = silent.local_addr().unwrap().to_string().parse().unwrap();
+        let client = Runtime::new().unwrap().user_client();
+        let request = UserMessage::new("test", "");
+        let error = client.invoke(&to, request, Duration::from_millis(100)).await.unwrap_err();
+        assert!(matches!(error, RpcError::TimedOut { .. }), "{error}");
+    });
+}

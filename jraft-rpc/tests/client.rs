@@ -329,6 +329,29 @@ fn the_end_of_the_client_closes_its_connections_and_fails_its_calls() {
 }
 
 #[test]
+fn the_end_of_the_loop_fails_the_calls_of_its_client() {
+    let its_loop = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (setup, call, other) = its_loop.block_on(async {
+        let setup = Setup::new();
+        let mut accept = setup.listen().await;
+        let call = setup.ping();
+        let mut other = Other::accept(&mut *accept).await;
+        other.request_id().await;
+        (setup, call, other)
+    });
+    drop(its_loop);
+    run(async {
+        assert!(matches!(call.await, Err(RpcError::Lost { .. })));
+        drop(other);
+        for _ in 0..2 {
+            let error = setup.ping().await.unwrap_err();
+            assert!(error.is_not_sent(), "{error}");
+            assert!(error.to_string().ends_with("the loop of the client has ended"), "{error}");
+        }
+    });
+}
+
+#[test]
 fn a_closed_port_closes_its_connections_and_can_be_opened_again() {
     for net in [Arc::new(PipeNet::new()) as Arc<dyn Net>, Arc::new(jraft_rpc::io::TcpNet)] {
         run(async {

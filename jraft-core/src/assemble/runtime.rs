@@ -18,7 +18,8 @@ use crate::timer::Timer;
 
 /// Loop threads, lanes, ports by address, log engines by directory, the registry of nodes, the clock.
 ///
-/// Clones are the same runtime. When the last clone and the last service are gone the threads end by themselves.
+/// Clones are the same runtime. When the last clone, the last service and the last client are gone the threads end by
+/// themselves.
 /// Nothing of it touches the caller's executor.
 #[derive(Clone)]
 pub struct Runtime {
@@ -143,7 +144,7 @@ impl Runtime {
                 None => Arc::new(NoTransport),
             }
         });
-        UserClient { client: Arc::clone(client) }
+        UserClient { client: Arc::clone(client), _runtime: self.clone() }
     }
 
     /// Shuts all nodes down.
@@ -208,10 +209,12 @@ impl std::fmt::Debug for RuntimeBuilder {
     }
 }
 
-/// Sends requests of the application.
+/// Sends requests of the application. Keeps its runtime going.
 #[derive(Clone)]
 pub struct UserClient {
     client: Arc<dyn RaftClientService>,
+    /// On whose loop connections are kept and calls expire.
+    _runtime: Runtime,
 }
 
 impl UserClient {

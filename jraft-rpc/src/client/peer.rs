@@ -90,12 +90,14 @@ impl Peer {
         let now = self.now();
         let mut state = self.state.lock();
         state.last_used = now;
-        if state.phase == Phase::Idle {
+        let begins = state.phase == Phase::Idle;
+        if begins {
             state.phase = Phase::First;
-            let peer = Arc::clone(self);
-            self.shared.env.on_loop("rpc-client", async move { peer.keep_connected().await });
         }
         if let Err(why) = self.check(&state, &request) {
+            if begins {
+                state.phase = Phase::Idle;
+            }
             drop(state);
             return waiter.fail(RpcError::NotConnected { to: self.to.clone(), why });
         }
@@ -104,6 +106,11 @@ impl Peer {
         request.put(&mut state.out, id, timeout_ms);
         let expires_next = state.table.insert(id, now, timeout, waiter);
         drop(state);
+        if begins {
+            let keeper = Keeper(Some(Arc::clone(self)));
+            // Without the lock: a loop that has ended drops the keeper here and now.
+            self.shared.env.on_loop("rpc-client", keeper.keep_connected());
+        }
         self.wake_writer.notify_one();
         if expires_next {
             self.wake_keeper.notify_one();
@@ -172,7 +179,7 @@ impl Peer {
     }
 
     /// Connects, and connects again, as long as the endpoint is in use.
-    async fn keep_connected(self: Arc<Self>) {
+    async fn keep_connected(&self) {
         let mut backoff = Backoff::default();
         loop {
             let life = tokio::select! {
@@ -255,6 +262,28 @@ impl Peer {
             state.phase = Phase::Idle;
         }
         rests
+    }
+}
+
+/// The task of a peer, without which no call expires: whoever drops it, the end of a loop for example, ends the calls.
+struct Keeper(Option<Arc<Peer>>);
+
+impl Keeper {
+    async fn keep_connected(mut self) {
+        if let Some(peer) = &self.0 {
+            peer.keep_connected().await;
+        }
+        // It came to its end, and another one may have begun since.
+        self.0 = None;
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        if let Some(peer) = self.0.take() {
+            // Not closed for good: it may have been a panic, and the next call then begins anew.
+            peer.end(Phase::Idle, "the loop of the client has ended");
+        }
     }
 }
 
