@@ -73,7 +73,9 @@ fn requests_of_the_application_go_by_name() {
             let error = invoke("test.Echo", b"large").await.unwrap_err();
             assert!(error.to_string().contains("too long"), "{error}");
             let error = invoke("test.Unknown", b"").await.unwrap_err();
-            assert!(error.to_string().contains("SERVER_EXCEPTION"), "{error}");
+            let RpcError::Remote(status) = error else { panic!("{error}") };
+            assert!(status.is(RaftError::ENOENT), "nothing was done: {status}");
+            assert!(status.message().contains("SERVER_EXCEPTION"), "{status}");
         });
     }
 }

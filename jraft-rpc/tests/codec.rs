@@ -6,8 +6,8 @@ mod support;
 
 use bytes::Bytes;
 use jraft_rpc::bolt::{
-    Accepts, Class, Decoder, Frame, FrameError, RequestHead, ResponseHead, ResponseStatus,
-    put_heartbeat,
+    Accepts, Class, Decoder, Frame, FrameError, RequestHead, ResponseFrame, ResponseHead,
+    ResponseStatus, put_heartbeat,
 };
 use jraft_rpc::convert::{
     Expected, MAX_ENTRIES, Refusal, ResponseError, decode_request, decode_response,
@@ -367,6 +367,23 @@ fn bad_groups_and_peers_are_refused_with_a_reason() {
     let long = "x".repeat(16_000);
     assert!(vote(&format!("1{long}"), "a:1", "b:1").len() < 200);
     assert!(vote("g", &long, "b:1").len() < 200);
+}
+
+#[test]
+fn only_a_bare_exception_says_that_no_processor_has_the_name() {
+    let told = |status, class: &'static [u8], content: &'static [u8]| {
+        let (class, content) = (Bytes::from_static(class), Bytes::from_static(content));
+        let frame = ResponseFrame { id: 1, codec: 1, status, class, header: Bytes::new(), content };
+        let Err(ResponseError::Remote(status)) = decode_user_response(&frame) else { panic!() };
+        status.error()
+    };
+    assert_eq!(told(ResponseStatus::ServerException, b"", b""), RaftError::ENOENT);
+    assert_eq!(told(ResponseStatus::NoProcessor, b"", b""), RaftError::ENOENT);
+    // So says a Java server, if a processor threw as well.
+    let java = b"com.alipay.remoting.rpc.exception.RpcServerException";
+    assert_eq!(told(ResponseStatus::ServerException, java, b"O"), RaftError::EINTERNAL);
+    assert_eq!(told(ResponseStatus::ServerException, java, b""), RaftError::EINTERNAL);
+    assert_eq!(told(ResponseStatus::ServerThreadpoolBusy, b"", b""), RaftError::EINTERNAL);
 }
 
 #[test]

@@ -12,8 +12,9 @@ use super::codec::{Ending, decode_ending, encode_command};
 use super::depth::MAX_DEPTH;
 use super::{App, AppHandle, forward};
 use crate::assemble::{RaftGroupBuilder, RaftGroupService, Runtime};
+use crate::fsm::{ApplyError, Entries, StateMachine};
 use crate::memory::Network;
-use crate::node::ProposeError;
+use crate::node::{Node, ProposeError};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -43,6 +44,14 @@ impl Host {
         builder.configure(|options| options.election_timeout_ms = 1000)
     }
 
+    /// One that stands for no election as long as a test lasts, and does not try long.
+    fn follower(&self, me: &str, conf: &str) -> RaftGroupBuilder {
+        self.builder(me, conf).configure(|options| {
+            options.election_timeout_ms = 600_000;
+            options.rpc.rpc_default_timeout = 300;
+        })
+    }
+
     /// Sends a body to the processor of `service`, as anybody could who reaches its port.
     async fn send<A: App>(
         &self,
@@ -55,6 +64,20 @@ impl Host {
         let answer = client.invoke(to, UserMessage::new(name, body), LIMIT).await.unwrap();
         decode_ending(&answer.body).unwrap()
     }
+}
+
+/// No `App`: what is committed is passed over.
+struct Bare;
+
+impl StateMachine for Bare {
+    fn on_apply(&mut self, entries: &mut Entries<'_>) -> Result<(), ApplyError> {
+        entries.for_each(drop);
+        Ok(())
+    }
+}
+
+async fn follows<H>(service: &RaftGroupService<H>, leader: &Node) {
+    service.node().watch().until(|status| status.leader.as_ref() == Some(leader.id())).await;
 }
 
 async fn leads<H>(service: &RaftGroupService<H>) {
@@ -143,5 +166,19 @@ fn a_command_that_can_be_written_and_not_read_is_refused() {
         // Nothing was added, and what can be read is taken.
         assert_eq!(propose(MAX_DEPTH - 1).await.unwrap(), 1);
         service.shutdown().await;
+    });
+}
+
+#[test]
+fn a_leader_that_does_not_serve_the_app_has_certainly_not_taken_the_command() {
+    within(async {
+        let host = Host::new();
+        let bare = host.builder("a:1", "a:1,b:1").start(Bare).await.unwrap();
+        let service = host.follower("b:1", "a:1,b:1").start_app(Count::default()).await.unwrap();
+        follows(&service, bare.node()).await;
+        let error = service.handle().propose(1).await.unwrap_err();
+        let status = refusal(&error);
+        assert!(status.is(RaftError::ENOENT), "{status}");
+        host.runtime.shutdown().await;
     });
 }

@@ -221,7 +221,8 @@ impl UserClient {
     /// Sends a request and waits for its answer.
     ///
     /// # Errors
-    /// `NotConnected` means that it was certainly not handled; `TimedOut` and `Lost` that it was, perhaps.
+    /// `NotConnected` means that it was certainly not handled, and so does `Remote` with ENOENT, unless a processor chose
+    /// that code: nobody there has the name. `TimedOut` and `Lost` mean that it was handled, perhaps.
     pub async fn invoke(
         &self,
         to: &Endpoint,

@@ -148,7 +148,7 @@ impl RaftClientService for Client {
         };
         let Some(processor) = server.user.find(&request.name) else {
             let text = format!("No user processor found for request: {}", request.name);
-            let error = RpcError::Remote(Status::new(RaftError::EINTERNAL, text));
+            let error = RpcError::Remote(Status::new(RaftError::ENOENT, text));
             return ready(Err(error));
         };
         let (sender, answer) = oneshot::channel();

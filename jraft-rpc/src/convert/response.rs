@@ -174,10 +174,28 @@ fn decode_append(content: &Bytes) -> Result<RaftResponse, ResponseError> {
 
 /// Decodes the answer to a request of the application: whatever came, unless it is a failure.
 pub fn decode_user_response(frame: &ResponseFrame) -> Result<UserMessage, ResponseError> {
+    if says_no_processor(frame) {
+        let text =
+            format!("nobody there handles requests of this name: bolt status {}", frame.status);
+        return Err(ResponseError::Remote(Status::new(RaftError::ENOENT, text)));
+    }
     check_failure(frame)?;
     match std::str::from_utf8(&frame.class) {
         Ok(name) if !name.is_empty() => Ok(UserMessage::new(name, frame.content.clone())),
         _ => Err(unexpected_class(frame)),
+    }
+}
+
+/// Whether the request was certainly not handled, for want of a processor.
+///
+/// Our servers answer a bare SERVER_EXCEPTION to that, and to nothing else. A Java server's carries an exception, of a
+/// processor that threw as well as of one that is missing (wire.md 1.8), and so says nothing for certain.
+fn says_no_processor(frame: &ResponseFrame) -> bool {
+    let bare = frame.class.is_empty() && frame.content.is_empty();
+    match frame.status {
+        ResponseStatus::NoProcessor => true,
+        ResponseStatus::ServerException => bare,
+        _ => false,
     }
 }
 

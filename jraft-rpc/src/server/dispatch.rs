@@ -106,6 +106,7 @@ fn user_request(
     processor.handle(UserRequest::new(request.content), replier);
 }
 
+/// The bare status stands for this and nothing else: clients rely on it that nothing was done.
 fn no_processor(connection: &Arc<Connection>, request: &RequestFrame) {
     let shown = &request.class[..request.class.len().min(MAX_SHOWN)];
     let shown = String::from_utf8_lossy(shown).escape_debug().to_string();
