@@ -1,6 +1,7 @@
 //! Proposals of members that do not lead: on the same port, to the leader.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use super::App;
 use super::codec::{Ending, decode_ending, decode_payload, encode_ending};
 use super::machine::Answer;
 use crate::node::{Node, ProposeError};
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// How long to wait before a refused command is sent again.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -70,24 +72,35 @@ async fn propose_here<A: App>(node: &Node, payload: Bytes) -> Ending<A::Out> {
 }
 
 /// Brings a payload to whoever leads. A refused one is sent again until the time is over, an unknown one never.
+///
+/// `sent` is true as long as somebody may be about to write it: who finds this task dropped knows what that means.
 pub(super) async fn route<A: App>(
     node: Node,
     payload: Bytes,
+    sent: Arc<AtomicBool>,
 ) -> Result<Answer<A::Out>, ProposeError> {
     let shared = &node.core().shared;
     let patience = Duration::from_millis(shared.options.rpc.rpc_default_timeout);
     let deadline = shared.env.clock.now() + patience;
     loop {
+        if shared.stopping() {
+            let status = Status::new(RaftError::ENODESHUTDOWN, "Node is shutting down.");
+            return Err(ProposeError::Refused { status, leader: node.leader() });
+        }
         let refused = match node.leader() {
             None => Status::new(RaftError::EPERM, "no leader is known"),
-            Some(leader) => match send::<A>(&node, &leader, &payload, patience).await {
-                Ending::Committed(at, out) => return Ok(Answer { at, out }),
-                Ending::Unknown(status) => return Err(ProposeError::Unknown { status }),
-                Ending::Refused(status) => status,
-            },
+            Some(leader) => {
+                sent.store(true, Ordering::Release);
+                match send::<A>(&node, &leader, &payload, patience).await {
+                    Ending::Committed(at, out) => return Ok(Answer { at, out }),
+                    Ending::Unknown(status) => return Err(ProposeError::Unknown { status }),
+                    Ending::Refused(status) => status,
+                }
+            }
         };
-        let over = shared.env.clock.now() >= deadline || shared.stopping();
-        if over {
+        sent.store(false, Ordering::Release);
+        // What is wrong with the command itself is wrong with any leader.
+        if refused.is(RaftError::EINVAL) || shared.env.clock.now() >= deadline {
             return Err(ProposeError::Refused { status: refused, leader: node.leader() });
         }
         shared.env.sleep(PAUSE).await;

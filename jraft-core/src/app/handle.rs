@@ -16,6 +16,7 @@ use super::forward::route;
 use super::machine::Answer;
 use crate::node::{Node, Proposal, ProposeError};
 use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// Why a read brought no result. Always safe to repeat.
 #[non_exhaustive]
@@ -69,7 +70,8 @@ impl<A: App> AppHandle<A> {
 
     /// Proposes a command, through the leader whoever that is. Queued when this returns.
     ///
-    /// A *refused* command is sent again until `rpc_default_timeout` is over; an unknown one never.
+    /// A *refused* command is sent again until `rpc_default_timeout` is over, unless it is the command that is wrong
+    /// (EINVAL: too large, or unreadable) or this node is shut down (ENODESHUTDOWN). One of unknown outcome never is.
     ///
     /// The command is encoded here, and decoded once to see that it can be read: on the caller's thread, at about the
     /// price of a second encoding. What cannot be read, more than 128 lists and maps within each
@@ -130,8 +132,15 @@ pub struct AppProposal<A: App> {
 enum State<A: App> {
     /// Proposed here. Refused, it goes to the leader.
     Here(Proposal<Answer<A::Out>>, Bytes),
-    There(oneshot::Receiver<Result<Answer<A::Out>, ProposeError>>),
+    There(Routed<A>),
     Failed(Status),
+}
+
+/// On its way to the leader.
+struct Routed<A: App> {
+    answer: oneshot::Receiver<Result<Answer<A::Out>, ProposeError>>,
+    /// Whether somebody may be about to write it.
+    sent: Arc<AtomicBool>,
 }
 
 impl<A: App> fmt::Debug for AppProposal<A> {
@@ -142,7 +151,9 @@ impl<A: App> fmt::Debug for AppProposal<A> {
 
 impl<A: App> AppProposal<A> {
     fn start(node: &Node, payload: Bytes) -> State<A> {
-        if node.is_leader() {
+        if let Err(status) = node.check_size(&payload) {
+            State::Failed(status)
+        } else if node.is_leader() {
             let proposal = node.propose(payload.clone());
             State::Here(proposal, payload)
         } else {
@@ -150,17 +161,16 @@ impl<A: App> AppProposal<A> {
         }
     }
 
-    fn forward(
-        node: &Node,
-        payload: Bytes,
-    ) -> oneshot::Receiver<Result<Answer<A::Out>, ProposeError>> {
+    fn forward(node: &Node, payload: Bytes) -> Routed<A> {
         let (sender, answer) = oneshot::channel();
         let (env, node) = (node.core().shared.env.clone(), node.clone());
+        let sent = Arc::new(AtomicBool::new(false));
+        let routed = Routed { answer, sent: Arc::clone(&sent) };
         drop(env.on_loop("routed proposal", async move {
             // Whoever proposed may have given up; the command goes on.
-            drop(sender.send(route::<A>(node, payload).await));
+            drop(sender.send(route::<A>(node, payload, sent).await));
         }));
-        answer
+        routed
     }
 
     fn poll_answer(
@@ -174,18 +184,15 @@ impl<A: App> AppProposal<A> {
                         return Poll::Ready(Err(self.refused(status)));
                     }
                     Err(ProposeError::Refused { .. }) => {
-                        let answer = Self::forward(&self.node, payload.clone());
-                        self.state = State::There(answer);
+                        let routed = Self::forward(&self.node, payload.clone());
+                        self.state = State::There(routed);
                     }
                     other => return Poll::Ready(other),
                 },
-                State::There(answer) => {
+                State::There(Routed { answer, sent }) => {
                     let answer = ready!(Pin::new(answer).poll(context));
-                    return Poll::Ready(answer.unwrap_or_else(|_| {
-                        let text = "the node's loop has ended";
-                        let status = Status::new(RaftError::ESHUTDOWN, text);
-                        Err(ProposeError::Unknown { status })
-                    }));
+                    let sent = sent.load(Ordering::Acquire);
+                    return Poll::Ready(answer.unwrap_or_else(|_| Err(self.loop_ended(sent))));
                 }
                 State::Failed(status) => {
                     let status = status.clone();
@@ -193,6 +200,15 @@ impl<A: App> AppProposal<A> {
                 }
             }
         }
+    }
+
+    /// The task that had the command is gone.
+    fn loop_ended(&self, sent: bool) -> ProposeError {
+        let text = "the node's loop has ended";
+        if sent {
+            return ProposeError::Unknown { status: Status::new(RaftError::ESHUTDOWN, text) };
+        }
+        self.refused(Status::new(RaftError::ENODESHUTDOWN, text))
     }
 
     fn refused(&self, status: Status) -> ProposeError {

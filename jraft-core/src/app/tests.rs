@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::codec::{Ending, decode_ending, encode_command};
 use super::depth::MAX_DEPTH;
-use super::{App, AppHandle, forward};
+use super::{App, AppHandle, ReadError, forward};
 use crate::assemble::{RaftGroupBuilder, RaftGroupService, Runtime};
 use crate::fsm::{ApplyError, Entries, StateMachine};
 use crate::memory::Network;
@@ -180,5 +180,67 @@ fn a_leader_that_does_not_serve_the_app_has_certainly_not_taken_the_command() {
         let status = refusal(&error);
         assert!(status.is(RaftError::ENOENT), "{status}");
         host.runtime.shutdown().await;
+    });
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Text(String);
+
+impl App for Text {
+    type Cmd = String;
+    type Out = usize;
+
+    fn apply(&mut self, text: String) -> usize {
+        self.0.push_str(&text);
+        self.0.len()
+    }
+}
+
+#[test]
+fn a_command_that_no_leader_could_take_is_refused_at_once() {
+    within(async {
+        let host = Host::new();
+        let count = host.builder("a:1", "a:1,b:1").start_app(Count::default()).await.unwrap();
+        let text = host.follower("b:1", "a:1,b:1").configure(|options| {
+            options.rpc.rpc_default_timeout = 600_000;
+            options.raft.max_body_size = 1024;
+            options.raft.max_byte_count_per_rpc = 1024;
+            options.rpc.max_frame_bytes = 4096;
+        });
+        let text = text.start_app(Text::default()).await.unwrap();
+        // Whoever leads, or nobody.
+        let error = text.handle().propose("x".repeat(3000)).await.unwrap_err();
+        let status = refusal(&error);
+        assert!(status.is(RaftError::EINVAL) && status.message().contains("exceeds"), "{status}");
+        // The leader's program knows no such command.
+        follows(&text, count.node()).await;
+        let error = text.handle().propose("x".to_owned()).await.unwrap_err();
+        let status = refusal(&error);
+        assert!(status.is(RaftError::EINVAL), "{status}");
+        assert!(status.message().starts_with("a:1 cannot read"), "{status}");
+        host.runtime.shutdown().await;
+    });
+}
+
+#[test]
+fn what_was_not_sent_before_the_end_of_the_node_is_refused() {
+    within(async {
+        let host = Host::new();
+        let lonely = host.follower("b:1", "a:1,b:1");
+        let lonely = lonely.configure(|options| options.rpc.rpc_default_timeout = 600_000);
+        let service = lonely.start_app(Count::default()).await.unwrap();
+        let handle = service.handle().clone();
+        let waits_for_a_leader = handle.propose(1);
+        service.shutdown().await;
+        let mut errors = vec![waits_for_a_leader.await.unwrap_err()];
+        errors.push(handle.propose(2).await.unwrap_err());
+        drop(host.runtime);
+        errors.push(handle.propose(3).await.unwrap_err());
+        for error in errors {
+            let status = refusal(&error);
+            assert!(status.is(RaftError::ENODESHUTDOWN), "{status}");
+        }
+        let ReadError::Refused { status, .. } = handle.read(|count| count.0).await.unwrap_err();
+        assert!(status.is(RaftError::ENODESHUTDOWN), "{status}");
     });
 }

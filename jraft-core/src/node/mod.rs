@@ -91,15 +91,22 @@ impl Node {
 
     fn push(&self, task: Task, when_full: &WhenFull<'_>) -> Result<(), Rejected> {
         let shared = &self.core.shared;
-        let limit = shared.options.rpc.max_frame_bytes as usize / 2;
-        if task.data.len() > limit {
-            let text = format!("a payload of {} bytes exceeds {limit}", task.data.len());
-            let status = Status::new(RaftError::EINVAL, text);
+        if let Err(status) = self.check_size(&task.data) {
             return Err(Rejected { task: Box::new(task), status });
         }
         shared.entrance.push(task, when_full)?;
         shared.bell.ring();
         Ok(())
+    }
+
+    /// No payload may be too long for the frames that take it to the peers.
+    pub(crate) fn check_size(&self, payload: &[u8]) -> Result<(), Status> {
+        let limit = self.core.shared.options.rpc.max_frame_bytes as usize / 2;
+        if payload.len() <= limit {
+            return Ok(());
+        }
+        let text = format!("a payload of {} bytes exceeds {limit}", payload.len());
+        Err(Status::new(RaftError::EINVAL, text))
     }
 
     /// Proposes, as a future: what the state machine gave to `Entry::reply` for this entry. Queued when this returns.
