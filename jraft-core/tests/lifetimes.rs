@@ -3,14 +3,16 @@
 mod kit;
 
 use std::pin::{Pin, pin};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use jraft_core::memory::Network;
 use jraft_core::{
-    ApplyError, Entries, Node, RaftGroupBuilder, RaftGroupService, Role, Runtime, StateMachine,
+    ApplyError, Entries, Node, RaftGroupBuilder, RaftGroupService, Role, Runtime, StartError,
+    StateMachine,
 };
+use kit::nobody::Nobody;
 use kit::{Sum, quick, within};
 use tokio::task::yield_now;
 
@@ -84,6 +86,32 @@ fn a_start_whose_end_nobody_hears_leaves_no_node_behind() {
         reaches(&node, Role::Shutdown).await;
         let again = builder(&runtime, &network).start(Sum::default()).await;
         again.unwrap().shutdown().await;
+    });
+}
+
+#[test]
+fn one_address_of_a_runtime_has_one_transport() {
+    within(LIMIT, async {
+        let (runtime, network) = (Runtime::new().unwrap(), Network::new());
+        let first = builder(&runtime, &network).start(Sum::default()).await.unwrap();
+        let other = |network: &Network| {
+            let builder = RaftGroupService::builder("h", "a:1").initial_conf("a:1");
+            builder.runtime(&runtime).in_memory(network).options(quick())
+        };
+        let refused = [
+            other(&Network::new()).start(Sum::default()).await,
+            other(&network).rpc(Arc::new(Nobody::Silent)).start(Sum::default()).await,
+        ];
+        for start in refused {
+            let error = start.unwrap_err();
+            assert!(matches!(error, StartError::Listen(_)), "{error:?}");
+            assert!(error.to_string().contains("a:1: a node of this runtime"), "{error}");
+        }
+        let same = other(&network).start(Sum::default()).await.unwrap();
+        same.shutdown().await;
+        first.shutdown().await;
+        // The address is free again.
+        other(&Network::new()).start(Sum::default()).await.unwrap().shutdown().await;
     });
 }
 

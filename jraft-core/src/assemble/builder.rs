@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::engine::SharedLogEngine;
 use super::error::StartError;
+use super::listeners::Transport;
 use super::processors::FnProcessor;
 use super::runtime::{Runtime, default_factory};
 use super::service::{Member, RaftGroupService};
@@ -119,7 +120,8 @@ impl RaftGroupBuilder {
         self
     }
 
-    /// Uses this transport, instead of bolt.
+    /// Uses this transport, instead of bolt. Groups of one address in one runtime share a port, and so have to be given
+    /// the same one.
     pub fn rpc(mut self, factory: Arc<dyn RaftRpcFactory>) -> Self {
         self.rpc = Some(factory);
         self
@@ -209,6 +211,11 @@ impl RaftGroupBuilder {
         }
         let missing = |missing, call| StartError::Missing { missing, call };
         let (mut engine, mut meta, mut rpc) = (self.engine, self.meta, self.rpc);
+        let transport = match (&rpc, &self.network) {
+            (Some(given), _) => Transport::Given(Arc::clone(given)),
+            (None, Some(network)) => Transport::Memory(network.clone()),
+            (None, None) => Transport::BuiltIn,
+        };
         if let Some(network) = &self.network {
             engine = engine.or_else(|| Some(SharedLogEngine::new(MemoryLogEngine::new())));
             meta = meta.or_else(|| Some(Box::new(MemoryMetaStorage::new())));
@@ -231,6 +238,7 @@ impl RaftGroupBuilder {
             rpc: rpc
                 .or_else(|| default_factory(&env, &self.options.rpc))
                 .ok_or_else(|| missing("a transport", "rpc"))?,
+            transport,
             id,
             initial_conf,
             options: self.options,
@@ -271,6 +279,7 @@ struct Plan {
     engine: SharedLogEngine,
     meta: Box<dyn RaftMetaStorage>,
     rpc: Arc<dyn RaftRpcFactory>,
+    transport: Transport,
     processors: Vec<MakeProcessor>,
 }
 
@@ -323,7 +332,8 @@ impl Plan {
             return Err(StartError::Duplicate(format!("the node {id}")));
         }
         let raft = Arc::clone(&inner.manager) as Arc<dyn RaftServerService>;
-        match inner.listeners.join(&*self.rpc, &at, raft, &processors).await {
+        let transport = (self.transport, &*self.rpc);
+        match inner.listeners.join(transport, &at, raft, &processors).await {
             Ok(port) => *member.port.lock() = Some(port),
             Err(error) => {
                 member.stop().await;

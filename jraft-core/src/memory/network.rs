@@ -37,6 +37,11 @@ impl Network {
         Self::default()
     }
 
+    /// Whether two are one.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The network as a transport.
     pub(crate) fn factory(&self, env: &Env) -> Arc<dyn RaftRpcFactory> {
         Arc::new(Factory { network: self.clone(), env: env.clone() })
