@@ -5,11 +5,14 @@
 mod kit;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use jraft_core::memory::{MemoryMetaStorage, Network};
-use jraft_core::{RaftGroupBuilder, RaftGroupService, Role, Runtime, SharedLogEngine, StartError};
+use jraft_core::memory::{MemoryLogEngine, MemoryMetaStorage, Network};
+use jraft_core::storage::{Durable, LogEngine, OpenedLog, StorageError};
+use jraft_core::{
+    GroupId, RaftGroupBuilder, RaftGroupService, Role, Runtime, SharedLogEngine, StartError,
+};
 use jraft_storage::{FileMetaStorage, RealDisk, WalEngine, WalOptions};
 use kit::{Sum, number, quick, within};
 
@@ -82,5 +85,56 @@ fn a_start_that_failed_leaves_the_log_free() {
         let service = host.builder("g").start(Sum::default()).await.unwrap();
         assert_eq!(add(&service, 1).await, 8);
         service.shutdown().await;
+    });
+}
+
+/// In memory; tells of its end.
+struct Told(MemoryLogEngine, mpsc::Sender<()>);
+
+impl LogEngine for Told {
+    fn open(&mut self, group: &GroupId) -> Result<OpenedLog, StorageError> {
+        self.0.open(group)
+    }
+
+    fn sync(&mut self, done: Durable) {
+        self.0.sync(done);
+    }
+
+    fn may_block(&self) -> bool {
+        self.0.may_block()
+    }
+
+    fn close(&mut self) -> Result<(), StorageError> {
+        self.1.send(()).unwrap();
+        self.0.close()
+    }
+}
+
+#[test]
+fn an_engine_without_a_thread_outlives_the_runtime_of_its_first_group() {
+    within(LIMIT, async {
+        let (closed, closes) = mpsc::channel();
+        let engine = SharedLogEngine::new(Told(MemoryLogEngine::new(), closed));
+        let (network, meta) = (Network::new(), MemoryMetaStorage::new());
+        // Each service has a runtime of its own.
+        let start = |group: &str, me: &str, meta| {
+            let builder = RaftGroupService::builder(group, me).initial_conf(me);
+            let builder = builder.in_memory(&network).options(quick());
+            builder.log_engine(&engine).meta_storage(meta).start(Sum::default())
+        };
+        let first = start("g", "a:1", meta.clone()).await.unwrap();
+        let other = start("h", "b:1", MemoryMetaStorage::new()).await.unwrap();
+        assert_eq!((add(&first, 5).await, add(&other, 1).await), (5, 1));
+        first.shutdown().await;
+        for round in 2..=4 {
+            let again = start("g", "a:1", meta.clone()).await.unwrap();
+            assert_eq!(add(&again, 5).await, 5 * round, "what was there was replayed");
+            again.shutdown().await;
+            assert_eq!(add(&other, 1).await, round);
+        }
+        other.shutdown().await;
+        assert!(closes.try_recv().is_err(), "somebody may still start");
+        drop(engine);
+        closes.recv_timeout(LIMIT).unwrap();
     });
 }

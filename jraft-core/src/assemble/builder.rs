@@ -285,7 +285,7 @@ struct Plan {
 
 impl Plan {
     async fn carry_out(self, machine: Box<dyn StateMachine>) -> Result<Arc<Member>, StartError> {
-        let lanes = self.engine.lanes(&self.env, self.id.group.as_str());
+        let lanes = self.engine.lanes(&self.runtime, &self.env, self.id.group.as_str());
         let (id, at) = (self.id.clone(), self.id.peer.endpoint().clone());
         let parts = NodeParts {
             id: self.id,

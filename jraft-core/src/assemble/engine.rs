@@ -2,14 +2,19 @@
 
 use std::sync::{Arc, OnceLock};
 
+use jraft_spi::GroupId;
 use jraft_spi::env::Env;
-use jraft_spi::storage::LogEngine;
+use jraft_spi::storage::{Durable, LogEngine, OpenedLog, StorageError};
 
+use super::runtime::Runtime;
 use crate::log::lane::LogLane;
 use crate::node::ReadLane;
 use crate::sync::Mutex;
 
 /// An engine that several groups may use. Its lane ends when the last clone is gone and the last group closed.
+///
+/// One that never blocks has no thread: it runs on a loop of the runtime that first used it, and keeps that runtime
+/// going to its own end. (Unless that runtime was given an `Env`: then it ends with that.)
 #[derive(Clone)]
 pub struct SharedLogEngine(Arc<Inner>);
 
@@ -31,11 +36,16 @@ impl SharedLogEngine {
         Self(Arc::new(Inner { engine: Mutex::new(Some(engine)), lanes: OnceLock::new() }))
     }
 
-    pub(crate) fn lanes(&self, env: &Env, name: &str) -> Lanes {
+    /// The lanes, started on `env`, a loop of `runtime`, if nobody did so before.
+    pub(super) fn lanes(&self, runtime: &Runtime, env: &Env, name: &str) -> Lanes {
         let lanes = self.0.lanes.get_or_init(|| {
             let engine = self.0.engine.lock().take();
-            let engine = engine.expect("the engine is taken once, when its lanes start");
-            let read = ReadLane::start(env, name, engine.may_block());
+            let mut engine = engine.expect("the engine is taken once, when its lanes start");
+            let blocks = engine.may_block();
+            if !blocks {
+                engine = Box::new(OnLoop { engine, _runtime: runtime.clone() });
+            }
+            let read = ReadLane::start(env, name, blocks);
             Lanes { log: LogLane::start(env, name, engine), read }
         });
         lanes.clone()
@@ -56,6 +66,39 @@ impl SharedLogEngine {
     #[cfg(feature = "wal")]
     pub(super) fn downgrade(&self) -> WeakEngine {
         WeakEngine(Arc::downgrade(&self.0))
+    }
+}
+
+/// An engine on a loop, with the runtime of that loop: the groups that share it may be of other runtimes, and come later.
+struct OnLoop {
+    engine: Box<dyn LogEngine>,
+    /// Goes last: with it the loop may end on which the engine was closed.
+    _runtime: Runtime,
+}
+
+impl LogEngine for OnLoop {
+    fn open(&mut self, group: &GroupId) -> Result<OpenedLog, StorageError> {
+        self.engine.open(group)
+    }
+
+    fn sync(&mut self, done: Durable) {
+        self.engine.sync(done);
+    }
+
+    fn flush(&mut self) -> Result<(), StorageError> {
+        self.engine.flush()
+    }
+
+    fn may_block(&self) -> bool {
+        self.engine.may_block()
+    }
+
+    fn syncs(&self) -> u64 {
+        self.engine.syncs()
+    }
+
+    fn close(&mut self) -> Result<(), StorageError> {
+        self.engine.close()
     }
 }
 

@@ -18,8 +18,8 @@ use crate::timer::Timer;
 
 /// Loop threads, lanes, ports by address, log engines by directory, the registry of nodes, the clock.
 ///
-/// Clones are the same runtime. When the last clone, the last service and the last client are gone the threads end by
-/// themselves.
+/// Clones are the same runtime. When the last clone is gone, and the last service, client and log engine that run on it,
+/// the threads end by themselves.
 /// Nothing of it touches the caller's executor.
 #[derive(Clone)]
 pub struct Runtime {
