@@ -1,6 +1,6 @@
 //! How an `App` looks in the log and between its members.
 
-use jraft_spi::{LogIndex, Status};
+use jraft_spi::{LogIndex, RaftError, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -89,6 +89,25 @@ pub(super) enum Ending<O> {
     Unknown(Status),
 }
 
+/// The ending as it would be on another member. The leader's own proposers get no more of an output than all others:
+/// a program must not find out what is lost on the way when somebody else is elected.
+pub(super) fn as_sent<O: Serialize + DeserializeOwned>(ending: Ending<O>) -> Ending<O> {
+    let Ending::Committed(..) = &ending else { return ending };
+    let sent = encode_ending(&ending).map_err(|error| no_encoding(&error));
+    let sent = sent.and_then(|bytes| {
+        decode_ending(&bytes).map_err(|error| {
+            let text = format!("the reply cannot be read back from its encoding: {error}");
+            Status::new(RaftError::EINTERNAL, text)
+        })
+    });
+    sent.unwrap_or_else(Ending::Unknown)
+}
+
+/// Why a reply cannot be sent.
+pub(super) fn no_encoding(error: &rmp_serde::encode::Error) -> Status {
+    Status::new(RaftError::EINTERNAL, format!("the reply has no encoding: {error}"))
+}
+
 pub(super) fn encode_ending<O: Serialize>(
     ending: &Ending<O>,
 ) -> Result<Vec<u8>, rmp_serde::encode::Error> {
@@ -135,7 +154,6 @@ pub(super) fn decode_ending<O: DeserializeOwned>(bytes: &[u8]) -> Result<Ending<
 
 #[cfg(test)]
 mod tests {
-    use jraft_spi::RaftError;
     use serde::Deserialize;
 
     use super::*;

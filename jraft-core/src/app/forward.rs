@@ -9,7 +9,7 @@ use jraft_spi::rpc::{Replier, RpcError, UserMessage, UserProcessor, UserRequest}
 use jraft_spi::{GroupId, PeerId, RaftError, Status};
 
 use super::App;
-use super::codec::{Ending, decode_ending, decode_payload, encode_ending};
+use super::codec::{Ending, as_sent, decode_ending, decode_payload, encode_ending, no_encoding};
 use super::machine::Answer;
 use crate::node::{Node, ProposeError};
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -46,10 +46,8 @@ impl<A: App> UserProcessor for Processor<A> {
         drop(env.on_loop("forwarded proposal", async move {
             let ending = propose_foreign::<A>(&node, request.body).await;
             let body = encode_ending(&ending);
-            let wrong = |error: rmp_serde::encode::Error| {
-                Status::new(RaftError::EINTERNAL, format!("the reply has no encoding: {error}"))
-            };
-            reply.answer(body.map(|body| UserMessage::new(name, body)).map_err(wrong));
+            let body = body.map_err(|error| no_encoding(&error));
+            reply.answer(body.map(|body| UserMessage::new(name, body)));
         }));
     }
 }
@@ -114,7 +112,7 @@ async fn send<A: App>(
     patience: Duration,
 ) -> Ending<A::Out> {
     if leader == node.id() {
-        return propose_here::<A>(node, payload.clone()).await;
+        return as_sent(propose_here::<A>(node, payload.clone()).await);
     }
     let request = UserMessage::new(request_name(node.group(), leader), payload.clone());
     let client = &node.core().shared.client;
@@ -128,6 +126,7 @@ async fn send<A: App>(
         }
         // The request did not reach a node: nobody there knows the group, or this name.
         Err(RpcError::Remote(status)) if status.is(RaftError::ENOENT) => Ending::Refused(status),
+        Err(RpcError::Remote(status)) => Ending::Unknown(status),
         Err(error) => Ending::Unknown(Status::new(RaftError::ETIMEDOUT, error.to_string())),
     }
 }

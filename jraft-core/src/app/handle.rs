@@ -11,7 +11,7 @@ use jraft_spi::{LogIndex, PeerId, RaftError, Status};
 use tokio::sync::oneshot;
 
 use super::App;
-use super::codec::{encode_barrier, encode_readable};
+use super::codec::{Ending, as_sent, encode_barrier, encode_readable};
 use super::forward::route;
 use super::machine::Answer;
 use crate::node::{Node, Proposal, ProposeError};
@@ -187,7 +187,11 @@ impl<A: App> AppProposal<A> {
                         let routed = Self::forward(&self.node, payload.clone());
                         self.state = State::There(routed);
                     }
-                    other => return Poll::Ready(other),
+                    Ok(Answer { at, out }) => {
+                        let sent = as_sent(Ending::Committed(at, out));
+                        return Poll::Ready(self.ended(sent));
+                    }
+                    Err(error) => return Poll::Ready(Err(error)),
                 },
                 State::There(Routed { answer, sent }) => {
                     let answer = ready!(Pin::new(answer).poll(context));
@@ -209,6 +213,14 @@ impl<A: App> AppProposal<A> {
             return ProposeError::Unknown { status: Status::new(RaftError::ESHUTDOWN, text) };
         }
         self.refused(Status::new(RaftError::ENODESHUTDOWN, text))
+    }
+
+    fn ended(&self, ending: Ending<A::Out>) -> Result<Answer<A::Out>, ProposeError> {
+        match ending {
+            Ending::Committed(at, out) => Ok(Answer { at, out }),
+            Ending::Refused(status) => Err(self.refused(status)),
+            Ending::Unknown(status) => Err(ProposeError::Unknown { status }),
+        }
     }
 
     fn refused(&self, status: Status) -> ProposeError {

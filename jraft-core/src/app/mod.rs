@@ -23,7 +23,11 @@ use crate::assemble::{RaftGroupBuilder, RaftGroupService, StartError};
 pub trait App: Serialize + DeserializeOwned + Send + 'static {
     /// What is proposed. Up to 128 lists and maps within each other.
     type Cmd: Serialize + DeserializeOwned + Send + 'static;
-    /// What the proposer gets back.
+    /// What the proposer gets back: what MessagePack keeps of it, and the same on every member. The leader's own proposers
+    /// get the decoded reply, too, so that `Some(())` and `Some(None)` become `None` and skipped fields their defaults
+    /// wherever one asks. A reply without an encoding, or one that cannot be read back, leaves the proposer with
+    /// `Unknown` (EINTERNAL), although the command is applied. Costs an encoding and a decoding, where the answer is
+    /// awaited.
     type Out: Serialize + DeserializeOwned + Send + 'static;
 
     /// Applies a committed command.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use jraft_spi::rpc::{UserMessage, UserProcessor};
 use jraft_spi::status::Role;
 use jraft_spi::{RaftError, Status};
-use serde::{Deserialize, Serialize};
+use serde::ser::Error as _;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::codec::{Ending, decode_ending, encode_command};
 use super::depth::MAX_DEPTH;
@@ -242,5 +243,58 @@ fn what_was_not_sent_before_the_end_of_the_node_is_refused() {
         }
         let ReadError::Refused { status, .. } = handle.read(|count| count.0).await.unwrap_err();
         assert!(status.is(RaftError::ENODESHUTDOWN), "{status}");
+    });
+}
+
+/// Replies that do not come back as they were: an option of nothing, a field that is left out, no encoding at all.
+#[derive(Default, Serialize, Deserialize)]
+struct Lossy;
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Reply {
+    some: Option<()>,
+    kept: i32,
+    #[serde(skip)]
+    skipped: i32,
+    refuses: Refuses,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+struct Refuses(bool);
+
+impl Serialize for Refuses {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0 { Err(S::Error::custom("told to refuse")) } else { self.0.serialize(serializer) }
+    }
+}
+
+impl App for Lossy {
+    type Cmd = bool;
+    type Out = Reply;
+
+    fn apply(&mut self, refuses: bool) -> Reply {
+        Reply { some: Some(()), kept: 1, skipped: 2, refuses: Refuses(refuses) }
+    }
+}
+
+#[test]
+fn a_reply_is_the_same_on_every_member() {
+    within(async {
+        let host = Host::new();
+        let leader = host.builder("a:1", "a:1,b:1").start_app(Lossy).await.unwrap();
+        // Proposed before it leads: it finds itself as the leader on the way.
+        let early = leader.handle().propose(false);
+        let follower = host.follower("b:1", "a:1,b:1").start_app(Lossy).await.unwrap();
+        follows(&follower, leader.node()).await;
+        let kept = Reply { some: None, kept: 1, skipped: 0, refuses: Refuses(false) };
+        assert_eq!(early.await.unwrap(), kept);
+        for service in [&leader, &follower] {
+            assert_eq!(service.handle().propose(false).await.unwrap(), kept, "{service:?}");
+            let error = service.handle().propose(true).await.unwrap_err();
+            let ProposeError::Unknown { status } = error else { panic!("{error}") };
+            assert!(status.is(RaftError::EINTERNAL), "{status}");
+            assert!(status.message().ends_with("told to refuse"), "{status}");
+        }
+        host.runtime.shutdown().await;
     });
 }
