@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use jraft_core::memory::Network;
 use jraft_core::{
-    ApplyError, Entries, Node, RaftGroupBuilder, RaftGroupService, Role, Runtime, StartError,
-    StateMachine,
+    ApplyError, Entries, Node, RaftGroupBuilder, RaftGroupService, Replier, Role, Runtime,
+    StartError, StateMachine, UserProcessor, UserRequest,
 };
 use kit::nobody::Nobody;
 use kit::{Sum, quick, within};
-use tokio::task::yield_now;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -68,18 +67,30 @@ fn a_node_that_followed_one_of_the_same_name_stops_with_its_runtime() {
     });
 }
 
+struct Unused;
+
+impl UserProcessor for Unused {
+    fn request_name(&self) -> &str {
+        "unused"
+    }
+
+    fn handle(&self, _: UserRequest, _: Replier) {}
+}
+
 #[test]
 fn a_start_whose_end_nobody_hears_leaves_no_node_behind() {
     within(LIMIT, async {
         let (runtime, network) = (Runtime::new().unwrap(), Network::new());
-        let mut start = Box::pin(builder(&runtime, &network).start(Sum::default()));
+        let ((made, node), (let_it, may_start)) = (mpsc::channel(), mpsc::channel());
+        let late = builder(&runtime, &network).user_processor(move |node: &Node| {
+            made.send(node.clone()).unwrap();
+            may_start.recv().unwrap();
+            Unused
+        });
+        let mut start = Box::pin(late.start(Sum::default()));
         assert!(poll_once(start.as_mut()).is_pending());
-        let node = loop {
-            if let Some(node) = runtime.node_manager().all().pop() {
-                break node;
-            }
-            yield_now().await;
-        };
+        let node = node.recv().unwrap();
+        let_it.send(()).unwrap();
         // It leads on the loop on which it was started: that start is over, and its end on the way.
         reaches(&node, Role::Leader).await;
         drop(start);
