@@ -58,6 +58,8 @@ pub struct Facts {
     pub now: u64,
     /// The options of the nodes.
     pub options: NodeOptions,
+    /// No machine loses power.
+    pub kills_only: bool,
     /// The names of the nodes.
     pub peers: Vec<PeerId>,
     /// So many of them, the first ones, vote; the others learn.
@@ -95,7 +97,17 @@ impl Facts {
         };
         let nodes = records.into_iter().map(node).collect();
         let voters = peers.len();
-        Self { now: 0, options, peers, voters, nodes, committed: Vec::new(), healed_at: None }
+        let kills_only = false;
+        Self {
+            now: 0,
+            options,
+            kills_only,
+            peers,
+            voters,
+            nodes,
+            committed: Vec::new(),
+            healed_at: None,
+        }
     }
 
     /// Which node has this name.
@@ -125,9 +137,17 @@ impl Facts {
             || self.durable_term(node, id.index) == Some(id.term)
     }
 
-    /// Whether nodes promise what their disks hold: not if they were told not to sync.
+    /// Whether nodes promise what the account of their disks holds: not if they were told not to sync and may lose power.
     pub const fn is_answerable(&self) -> bool {
-        self.options.raft.sync
+        self.options.raft.sync || self.kills_only
+    }
+
+    /// From now on no machine loses power: nodes that do not sync answer for what they have flushed.
+    pub fn only_kills(&mut self) {
+        if !self.options.raft.sync {
+            self.kills_only = true;
+            self.nodes.iter().for_each(|node| node.record.lock().kills_only());
+        }
     }
 
     /// What is committed at an index.

@@ -106,6 +106,8 @@ type Pending<T> = (T, Option<u64>);
 /// The record of one node's disk, over all its lives.
 pub struct Record {
     disk: Box<dyn Floor>,
+    /// No machine loses power: what the operating system has of the log is safe, synced or not.
+    kills_only: bool,
     durable: Vec<Mark>,
     pending: VecDeque<Pending<Change>>,
     meta: Option<RaftMeta>,
@@ -126,6 +128,7 @@ impl Record {
     pub fn new(disk: impl Floor + 'static) -> Self {
         Self {
             disk: Box::new(disk),
+            kills_only: false,
             durable: Vec::new(),
             pending: VecDeque::new(),
             meta: None,
@@ -138,6 +141,11 @@ impl Record {
         }
     }
 
+    /// No machine loses power in this world, only processes die.
+    pub const fn kills_only(&mut self) {
+        self.kills_only = true;
+    }
+
     /// The node is dead; its next life uses this handle of the disk.
     pub fn died(&mut self, disk: impl Floor + 'static) {
         self.disk = Box::new(disk);
@@ -146,7 +154,7 @@ impl Record {
 
     /// The disk is new and empty.
     pub fn wiped(&mut self, disk: impl Floor + 'static) {
-        *self = Self::new(disk);
+        *self = Self { kills_only: self.kills_only, ..Self::new(disk) };
     }
 
     /// A new process starts. What a dead one left unfinished may have failed after its death.
@@ -201,6 +209,13 @@ impl Record {
     /// A change of the log failed: the last one, which stays pending for ever.
     pub fn log_failed(&mut self) {
         self.failed = true;
+    }
+
+    /// The log says that the operating system has all of it; `op` is the last operation of the disk.
+    pub fn log_flushed(&mut self, op: u64, result: &Result<(), StorageError>) {
+        if self.kills_only {
+            self.log_synced(op, result);
+        }
     }
 
     /// The log says that all of it is durable; `op` is the last operation of the disk.
@@ -293,7 +308,7 @@ impl Record {
     /// Takes over what no power loss can undo any more.
     fn settle(&mut self) {
         while let Some((change, Some(op))) = self.pending.front() {
-            if !self.disk.keeps(&log_dir(), *op) {
+            if !self.kills_only && !self.disk.keeps(&log_dir(), *op) {
                 break;
             }
             change.carry_out(&mut self.durable);
@@ -360,6 +375,20 @@ mod tests {
 
     fn terms(record: &mut Record) -> Vec<u64> {
         record.durable_log().iter().map(|mark| mark.id.term.0).collect()
+    }
+
+    #[test]
+    fn where_nobody_loses_power_what_is_flushed_is_safe() {
+        let (mut record, disk) = record();
+        disk.set(0);
+        record.log_appends(&entries(0, &[1, 1]));
+        record.log_flushed(5, &Ok(()));
+        assert!(terms(&mut record).is_empty(), "power may fail");
+        record.kills_only();
+        record.log_flushed(5, &Ok(()));
+        assert_eq!(terms(&mut record), [1, 1]);
+        record.log_appends(&entries(2, &[1]));
+        assert_eq!(terms(&mut record), [1, 1]);
     }
 
     #[test]

@@ -54,6 +54,9 @@ thread_local! {
 pub fn run(plan: &Plan, with_timeline: bool) -> Result<Report, String> {
     let world = World::new(plan, with_timeline)?;
     let _guard = Hooks::set(&world, plan)?;
+    if plan.kills_only() {
+        world.watch.judge.lock().facts.only_kills();
+    }
     hurt(&world, plan);
     if world.hub.broken().is_none() {
         heal(&world);
@@ -294,8 +297,8 @@ fn same_state(world: &World) -> Result<(), String> {
     for node in up(world) {
         let table = world.nodes[node].table.lock().clone();
         let mut record = world.nodes[node].record.lock();
-        let synced = world.options().raft.sync;
-        let log = if synced { record.durable_log().to_vec() } else { record.written() };
+        let answerable = world.watch.judge.lock().facts.is_answerable();
+        let log = if answerable { record.durable_log().to_vec() } else { record.written() };
         drop(record);
         match &first {
             None => first = Some((node, table, log)),

@@ -206,7 +206,11 @@ impl LogEngine for SimLogEngine {
 
     fn flush(&mut self) -> Result<(), StorageError> {
         let Some(opened) = &self.opened else { return Ok(()) };
-        opened.wal.lock().flush()
+        let result = opened.wal.lock().flush();
+        if self.parts.hub.is_alive(self.parts.life) {
+            self.parts.record.lock().log_flushed(self.parts.disk.last_op(), &result);
+        }
+        result
     }
 
     fn close(&mut self) -> Result<(), StorageError> {

@@ -146,6 +146,21 @@ impl Default for Plan {
     }
 }
 
+impl Plan {
+    /// Whether no machine loses power and no disk loses what it was told to write: processes die, and that is all.
+    pub fn kills_only(&self) -> bool {
+        let kills = |event: &Event| match &event.action {
+            Action::Crash(_, death)
+            | Action::CrashAt(_, death, ..)
+            | Action::CrashAtOp(_, death, _)
+            | Action::Blackout(death) => *death == Death::Kill,
+            Action::FailSync(_, lose) => !lose,
+            _ => true,
+        };
+        self.events.iter().all(kills)
+    }
+}
+
 impl Action {
     /// The nodes that it names.
     pub fn nodes(&self) -> Vec<usize> {
