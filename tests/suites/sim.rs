@@ -22,11 +22,12 @@ const RARE: [(&str, &str); 1] =
     [("late_leaders", "a vote would have to travel for longer than a whole later election takes")];
 
 /// What must have gone wrong on purpose.
-const FAULTS: [&str; 19] = [
+const FAULTS: [&str; 20] = [
     "bit flip",
     "clock jump",
     "drift",
     "kill",
+    "link cut",
     "little room",
     "message cut",
     "message late",

@@ -65,7 +65,10 @@ impl World {
         let cut: Box<dyn Fn(usize, usize) -> bool> = match action {
             Action::Heal => return links.heal(),
             Action::Join(from, to) => return links.set_cut(*from, *to, false),
-            Action::Cut(from, to) => return links.set_cut(*from, *to, true),
+            Action::Cut(from, to) => {
+                links.set_cut(*from, *to, true);
+                return self.faults.lock().count("link cut");
+            }
             Action::Isolate(node) => Box::new(move |from, to| from == *node || to == *node),
             Action::Split(side) => Box::new(move |from, to| (side >> from ^ side >> to) & 1 == 1),
             Action::Bridge(node) => {
