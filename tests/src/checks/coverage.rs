@@ -90,9 +90,9 @@ counters! {
     learned_entries,
     /// Operations of clients that were committed.
     committed,
-    /// Those that were refused.
+    /// Closures that said that their operation was refused.
     refused,
-    /// Those of which nobody knows.
+    /// Closures that said that nobody knows what became of their operation.
     unknown,
 }
 

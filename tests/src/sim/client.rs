@@ -60,12 +60,22 @@ pub enum Ending {
     Unknown,
 }
 
+/// What closures said that brought no answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Closures {
+    /// That the operation certainly has no effect.
+    pub refused: u64,
+    /// That nobody can tell.
+    pub unknown: u64,
+}
+
 /// The history of a run.
 #[derive(Default)]
 pub struct History {
     ops: Mutex<Vec<Op>>,
     stop: AtomicBool,
     running: Mutex<u64>,
+    closures: Mutex<Closures>,
 }
 
 impl History {
@@ -82,6 +92,18 @@ impl History {
 
     fn taken(&self, number: u64, by: Option<Life>) {
         self.ops.lock()[number as usize].taken = by;
+    }
+
+    /// Counts what a closure said.
+    fn said(&self, outcome: &Outcome) {
+        let mut closures = self.closures.lock();
+        closures.refused += u64::from(matches!(outcome, Outcome::Refused(_)));
+        closures.unknown += u64::from(matches!(outcome, Outcome::Unknown(_)));
+    }
+
+    /// What closures said until now.
+    pub fn closures(&self) -> Closures {
+        *self.closures.lock()
     }
 
     /// Certainly without effect, even if its client had given up and called it unknown.
@@ -275,6 +297,7 @@ fn task(
         if history.closed(number) > 1 {
             hub.fail(format!("I-29: the closure of operation {number} ran twice"));
         }
+        history.said(&outcome);
         match &outcome {
             Outcome::Refused(_) => history.refused(number),
             Outcome::Unknown(why) => {

@@ -84,9 +84,10 @@ fn report(world: &World) -> Report {
     }
     let endings = world.history.endings();
     let mut coverage = world.watch.judge.lock().scout.coverage.clone();
+    let closures = world.history.closures();
     coverage.committed += endings.answered;
-    coverage.unknown += endings.unknown;
-    coverage.refused += endings.failed;
+    coverage.unknown += closures.unknown;
+    coverage.refused += closures.refused;
     Report {
         broken: world.hub.broken(),
         digest: world.hub.digest(),
