@@ -146,7 +146,7 @@ impl Scout {
                 self.coverage.long_truncations += u64::from(written.0 > last_kept.0 + 1);
             }
             Seen::Died { .. } | Seen::Sends { .. } | Seen::Applies { .. } => {}
-            Seen::Jumps { .. } | Seen::Healed => {}
+            Seen::Jumps { .. } | Seen::Core { .. } | Seen::Calm | Seen::Healed => {}
         }
     }
 

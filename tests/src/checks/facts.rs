@@ -177,7 +177,9 @@ impl Facts {
             }
             Seen::Jumps { node } => self.nodes[*node].jumped_at = Some(self.now),
             Seen::Healed => self.healed_at = Some(self.now),
-            Seen::Hears { .. }
+            Seen::Core { .. }
+            | Seen::Calm
+            | Seen::Hears { .. }
             | Seen::Answers { .. }
             | Seen::Sends { .. }
             | Seen::Appends { .. }

@@ -111,6 +111,13 @@ pub enum Seen<'a> {
         /// The node.
         node: usize,
     },
+    /// The faults are over for some nodes, a majority of the voters: they are well, and connected to each other.
+    Core {
+        /// Those nodes.
+        members: &'a [usize],
+    },
+    /// What was left of the faults is over there, too, and they have a leader.
+    Calm,
     /// The faults are over.
     Healed,
 }

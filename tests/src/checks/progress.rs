@@ -1,6 +1,8 @@
 //! I-27 and I-28: once the faults are over, something is committed again and again, and elections come to an end.
 //!
-//! Nothing is owed while a leader has committed all that it has: nobody proposes then. Nor by a minority.
+//! Nothing is owed while a leader has committed all that it has: nobody proposes then. Nor by a minority. If the faults are
+//! over for a core only, clients go on working, and the terms of the rest are its own affair; once the core is calm, its
+//! leader is deposed by nobody.
 
 use jraft_core::{LogId, LogIndex, Term};
 
@@ -19,29 +21,69 @@ struct Since {
     committed: usize,
     /// The newest term when the faults ended.
     term: Term,
+    /// Those for whom they ended; all, if it is empty.
+    core: Vec<usize>,
+    /// The newest term of the core when it became calm.
+    calm: Option<Term>,
 }
 
 /// See the [module](self).
 #[derive(Default)]
 pub struct Progress(Option<Since>);
 
-impl Check for Progress {
-    fn see(&mut self, seen: &Seen<'_>, facts: &Facts) -> Verdict {
-        if let Seen::Healed = seen {
-            let term = facts.nodes.iter().map(|node| node.term).max().unwrap_or_default();
-            self.0 = Some(Since { at: facts.now, committed: facts.committed.len(), term });
+impl Since {
+    fn now(facts: &Facts, core: &[usize]) -> Self {
+        Self {
+            at: facts.now,
+            committed: facts.committed.len(),
+            term: newest(facts, |_| true),
+            core: core.to_vec(),
+            calm: None,
         }
-        let (Seen::Looked { inside, .. }, Some(since)) = (seen, &mut self.0) else {
+    }
+
+    /// I-28.
+    fn judge_term(&self, node: usize, term: Term) -> Verdict {
+        if !self.core.is_empty() && !self.core.contains(&node) {
             return Ok(());
-        };
-        if inside.term().0 > since.term.0 + TERMS {
-            let (term, was) = (inside.term(), since.term);
+        }
+        if let Some(calm) = self.calm.filter(|calm| term > *calm) {
+            let what = "a leader is deposed that all had followed";
+            return Err(format!("I-28: {what}: node {node} is in term {term}, was in {calm}"));
+        }
+        if term.0 > self.term.0 + TERMS {
+            let was = self.term;
             return Err(format!("I-28: no end of elections: term {term}, after the faults {was}"));
         }
+        Ok(())
+    }
+}
+
+/// The newest term of some nodes.
+fn newest(facts: &Facts, of: impl Fn(usize) -> bool) -> Term {
+    let nodes = facts.nodes.iter().enumerate().filter(|(node, _)| of(*node));
+    nodes.map(|(_, node)| node.term).max().unwrap_or_default()
+}
+
+impl Check for Progress {
+    fn see(&mut self, seen: &Seen<'_>, facts: &Facts) -> Verdict {
+        match (seen, &mut self.0) {
+            (Seen::Healed, since) => *since = Some(Since::now(facts, &[])),
+            (Seen::Core { members }, since) => *since = Some(Since::now(facts, members)),
+            (Seen::Calm, Some(since)) => {
+                since.calm = Some(newest(facts, |node| since.core.contains(&node)));
+            }
+            _ => {}
+        }
+        let (Seen::Looked { node, inside }, Some(since)) = (seen, &mut self.0) else {
+            return Ok(());
+        };
+        since.judge_term(*node, inside.term())?;
         let voters = &facts.nodes[..facts.voters];
         let majority = voters.iter().filter(|node| node.up).count() > voters.len() / 2;
-        let idle = !majority
-            || inside.role().is_leader_like() && inside.committed() == inside.last_log().index;
+        let satisfied =
+            inside.role().is_leader_like() && inside.committed() == inside.last_log().index;
+        let idle = !majority || satisfied && since.core.is_empty();
         if idle || facts.committed.len() > since.committed {
             (since.at, since.committed) = (facts.now, facts.committed.len());
             return Ok(());

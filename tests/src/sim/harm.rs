@@ -141,24 +141,31 @@ impl World {
     /// Everything is well from now on, and everybody up.
     pub fn heal(self: &Arc<Self>) {
         self.note(None, || "all is healed".to_owned());
+        self.ease();
+        (0..self.nodes.len()).for_each(|node| self.mend(node));
+        self.watch.see(&Seen::Healed);
+    }
+
+    /// All links are whole and quiet, and no task waits for its turn longer than others.
+    pub(super) fn ease(&self) {
         self.hub.set_policy(Policy::Fair);
         let mut links = self.net.links.lock();
         links.heal();
         links.pace = Default::default();
-        drop(links);
-        for node in 0..self.nodes.len() {
-            let machinery = &self.nodes[node];
-            machinery.armed.lock().disarm();
-            *machinery.pace.lock() = DiskPace { log: (100, 400), meta: (100, 400) };
-            machinery.disk.set_capacity(None);
-            self.hub.clock(Some(node), |clock, now| clock.set_drift(now, 0));
-            if self.hub.is_paused(node) {
-                self.hub.resume(node);
-            }
-            if machinery.refused.lock().is_none() {
-                self.boot(node);
-            }
+    }
+
+    /// A node is well from now on, and up unless its disk is damaged.
+    pub(super) fn mend(self: &Arc<Self>, node: usize) {
+        let machinery = &self.nodes[node];
+        machinery.armed.lock().disarm();
+        *machinery.pace.lock() = DiskPace { log: (100, 400), meta: (100, 400) };
+        machinery.disk.set_capacity(None);
+        self.hub.clock(Some(node), |clock, now| clock.set_drift(now, 0));
+        if self.hub.is_paused(node) {
+            self.hub.resume(node);
         }
-        self.watch.see(&Seen::Healed);
+        if machinery.refused.lock().is_none() {
+            self.boot(node);
+        }
     }
 }

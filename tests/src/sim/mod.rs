@@ -12,6 +12,7 @@ pub mod hub;
 pub mod machine;
 pub mod mutants;
 pub mod net;
+mod partial;
 pub mod plan;
 pub mod points;
 pub mod policy;

@@ -11,6 +11,7 @@ use jraft_core::{LogIndex, Role, sim};
 use super::client::{self, Endings};
 use super::faults::FaultCount;
 use super::hub::running;
+use super::partial;
 use super::plan::Plan;
 use super::timeline::Timeline;
 use super::world::World;
@@ -58,6 +59,9 @@ pub fn run(plan: &Plan, with_timeline: bool) -> Result<Report, String> {
         world.watch.judge.lock().facts.only_kills();
     }
     hurt(&world, plan);
+    if plan.partial && world.hub.broken().is_none() {
+        partial::hold_out(&world, plan.load);
+    }
     if world.hub.broken().is_none() {
         heal(&world);
     }
@@ -175,7 +179,7 @@ fn hurt(world: &Arc<World>, plan: &Plan) {
     world.run_until(end, |_| false);
 }
 
-/// The second phase: progress, agreement, an explanation, an end.
+/// The last phase: progress, agreement, an explanation, an end.
 fn heal(world: &Arc<World>) {
     world.heal();
     let timeout = world.election_timeout().as_nanos() as u64;
@@ -242,6 +246,20 @@ pub(super) fn comes_to_rest(world: &Arc<World>, patience: u64) -> bool {
 fn is_halted(world: &World) -> bool {
     let voters = world.voters();
     up(world).filter(|&node| node < voters).count() <= voters / 2
+}
+
+/// Runs until it is done; if it is not within `patience`, something must not be.
+pub(super) fn is_up_to(
+    world: &Arc<World>,
+    patience: u64,
+    done: impl FnMut(&Arc<World>) -> bool,
+    wrong: impl FnOnce() -> String,
+) -> bool {
+    let is_done = world.run_until(world.hub.now() + patience, done);
+    if !is_done && world.hub.broken().is_none() {
+        world.hub.fail(format!("{}: {}", wrong(), describe(world)));
+    }
+    is_done
 }
 
 fn check_history(world: &World) {

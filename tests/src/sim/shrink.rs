@@ -80,7 +80,8 @@ struct Shrinker<'a> {
 /// A setting that can be simpler.
 type Setting = (&'static str, fn(&mut Plan));
 
-const SETTINGS: [Setting; 17] = [
+const SETTINGS: [Setting; 18] = [
+    ("all healed at once", |plan| plan.partial = false),
     ("no learners", |plan| plan.learners = 0),
     ("one client", |plan| plan.load.clients = 1),
     ("half of the clients", |plan| plan.load.clients = plan.load.clients.div_ceil(2)),

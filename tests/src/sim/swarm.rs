@@ -25,6 +25,8 @@ pub fn plan_of(seed: u64) -> Plan {
         drifts: drifts(&mut dice, nodes),
         options: options(&mut dice),
         load: load(&mut dice),
+        // By dice of its own: all else stays as it is without it.
+        partial: Dice::new(seed, "partial").chance(500),
         ..Plan::default()
     };
     let voters = nodes - plan.learners;

@@ -115,6 +115,8 @@ pub struct Plan {
     pub load: Load,
     /// How long things go wrong, in milliseconds; then everything is healed.
     pub hurt: u64,
+    /// Before all is healed, a majority of the voters must do alone: the rest stays down or cut off, by chance of the seed.
+    pub partial: bool,
     /// What happens.
     pub events: Vec<Event>,
     /// A planted bug.
@@ -139,6 +141,7 @@ impl Default for Plan {
             options: Vec::new(),
             load: Load { clients: 3, keys: 2, think: (5_000, 20_000), payload: 8, patience: 3000 },
             hurt: 10_000,
+            partial: false,
             events: Vec::new(),
             mutant: None,
             expect: None,

@@ -174,6 +174,9 @@ impl fmt::Display for Plan {
             think.0, think.1
         )?;
         writeln!(f, "hurt {}", self.hurt)?;
+        if self.partial {
+            writeln!(f, "partial")?;
+        }
         for event in &self.events {
             writeln!(f, "at {} {}", event.at, event.action)?;
         }
@@ -231,6 +234,7 @@ impl Plan {
             "option" => self.options.push((words.value()?, words.rest())),
             "load" => self.load = words.load()?,
             "hurt" => self.hurt = words.value()?,
+            "partial" => self.partial = true,
             "at" => {
                 let at = words.value()?;
                 self.events.push(Event { at, action: words.rest().parse()? });
