@@ -60,6 +60,9 @@ scripts! {
     fn mit_3c_reliable_churn() {}
     fn mit_3c_unreliable_agree() {}
     fn mit_3c_unreliable_churn() {}
+    fn partition_bridge() {}
+    fn partition_chain() {}
+    fn partition_quorum_lost_and_back() {}
     fn pinned_duplicate_append() {}
     fn pinned_figure_8() {}
     fn pinned_late_acceptance() {}
@@ -77,11 +80,14 @@ scripts! {
     fn pinned_vote_after_kill() {}
     fn s0_02_two_candidates_of_one_term() {}
     fn s0_03_to_05_a_leader_that_was_cut_off_returns() {}
+    fn s0_04_a_deaf_leader_resigns() {}
+    fn s0_05_a_mute_leader_resigns() {}
     fn s0_15_small_queues() {}
     fn s0_18_one_election_for_each_timeout() {}
     fn s0_21_a_dead_peer_costs_its_requests_only() {}
     fn s4_02_the_term_of_an_isolated_node_stays() {}
     fn s4_03_a_candidate_that_is_cut_off_rests() {}
+    fn s4_18_a_deaf_follower_deposes_nobody() {}
     fn s4_19_a_won_pre_vote_is_no_promise() {}
     fn s4_21_dead_peers_are_not_waited_for() {}
     fn t_node_10_single_node_with_learner() {}

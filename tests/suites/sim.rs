@@ -22,11 +22,16 @@ const RARE: [(&str, &str); 1] =
     [("late_leaders", "a vote would have to travel for longer than a whole later election takes")];
 
 /// What must have gone wrong on purpose.
-const FAULTS: [&str; 20] = [
+const FAULTS: [&str; 25] = [
     "bit flip",
     "clock jump",
     "drift",
     "kill",
+    "left bridged",
+    "left cut off",
+    "left deaf",
+    "left down",
+    "left mute",
     "link cut",
     "little room",
     "message cut",

@@ -205,6 +205,48 @@ mod tests {
         assert_breaks(&world.look(1, &Fake::new(Role::Candidate, 14, &[])), "I-28");
     }
 
+    /// Nodes 0 and 1 are well, 2 is not.
+    fn core() -> World<Progress> {
+        let mut world = World::new(Progress::default());
+        (0..3).for_each(|node| world.start(node).unwrap());
+        world.look(0, &leader(1)).unwrap();
+        world.look(1, &Fake { role: Role::Follower, ..leader(1) }).unwrap();
+        world.see(&Seen::Core { members: &[0, 1] }).unwrap();
+        world
+    }
+
+    #[test]
+    fn a_core_owes_progress_even_under_an_idle_leader() {
+        let mut world = core();
+        world.wait(24_999);
+        (0..2).for_each(|_| world.look(0, &leader(9)).unwrap());
+        world.wait(25_000);
+        world.look(0, &leader(9)).unwrap();
+        world.wait(1);
+        assert_breaks(&world.look(0, &leader(9)), "I-27");
+    }
+
+    #[test]
+    fn terms_outside_of_the_core_are_their_own_affair() {
+        let mut world = core();
+        world.look(2, &Fake::new(Role::Candidate, 99, &[])).unwrap();
+        world.look(1, &Fake::new(Role::Candidate, 13, &[])).unwrap();
+        assert_breaks(&world.look(1, &Fake::new(Role::Candidate, 14, &[])), "I-28");
+    }
+
+    #[test]
+    fn the_leader_of_a_calm_core_is_deposed_by_nobody() {
+        let mut world = core();
+        world.look(2, &Fake::new(Role::Candidate, 7, &[])).unwrap();
+        world.see(&Seen::Calm).unwrap();
+        world.look(0, &leader(2)).unwrap();
+        world.look(2, &Fake::new(Role::Candidate, 8, &[])).unwrap();
+        assert_breaks(&world.look(1, &Fake::new(Role::Follower, 4, &[3; 9])), "I-28");
+        // Whoever comes back may bring a newer term.
+        world.see(&Seen::Core { members: &[0, 1, 2] }).unwrap();
+        world.look(1, &Fake::new(Role::Follower, 8, &[3; 9])).unwrap();
+    }
+
     #[test]
     fn an_end_has_one_leader_and_equal_logs() {
         let mut world = World::new(Progress::default());

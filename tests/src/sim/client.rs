@@ -74,6 +74,7 @@ pub struct Closures {
 pub struct History {
     ops: Mutex<Vec<Op>>,
     stop: AtomicBool,
+    lull: AtomicBool,
     running: Mutex<u64>,
     closures: Mutex<Closures>,
 }
@@ -124,6 +125,11 @@ impl History {
     /// No new operations.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// No new operations for a while, or no longer so.
+    pub fn lull(&self, lull: bool) {
+        self.lull.store(lull, Ordering::Relaxed);
     }
 
     /// Whether all clients have finished.
@@ -345,6 +351,9 @@ impl Client {
             let (from, to) = self.load.think;
             let think = Duration::from_micros(self.dice.within(from, to));
             self.watch.hub.sleep(None, think).await;
+            if self.history.lull.load(Ordering::Relaxed) {
+                continue;
+            }
             let key = self.dice.below(self.load.keys);
             let call = self.call();
             self.operate(key, call).await;

@@ -1,7 +1,9 @@
 //! Between the faults and the end of all of them: a majority of the voters, the core, is well and whole, and everybody else
 //! stays down or cut off somehow. The core owes what a whole group owes: a leader that lasts, and answers (I-27, I-28).
 //!
-//! Which nodes these are, and how the others are cut off, are dice of the seed. What Raft does not promise is not asked for:
+//! Which nodes these are, and how the others are cut off, are dice of the seed. Sometimes all are well before, equal and idle,
+//! and clients do nothing until the end: only then the log of a node that hears no leader is not behind, so that nothing but
+//! the leader's being alive speaks against its pre-votes. What Raft does not promise is not asked for:
 //! nodes that are told not to step down when a vote times out may raise their term for ever once they stand for election, and
 //! are heard by nobody here.
 
@@ -11,7 +13,7 @@ use jraft_core::{Role, Term};
 
 use super::dice::Dice;
 use super::plan::Load;
-use super::run::{describe, is_up_to};
+use super::run::{describe, is_even, is_up_to};
 use super::world::World;
 use crate::checks::Seen;
 
@@ -49,6 +51,7 @@ impl Away {
             Self::Deaf,
             Self::Deaf,
             Self::Bridged(bridge),
+            Self::Bridged(bridge),
         ])
     }
 
@@ -79,29 +82,58 @@ struct Core {
     outside: Vec<(usize, Away)>,
     /// Those outside are connected to each other.
     whole_outside: bool,
+    /// All was well and equal before, and no client works.
+    idle: bool,
     dice: Dice,
 }
 
 /// A majority is well, then one node after the other.
 pub(super) fn hold_out(world: &Arc<World>, load: Load) {
-    // Without clients nothing is ever committed, and nothing owed.
-    let Some(mut core) = Core::draw(world).filter(|_| load.clients > 0) else { return };
+    // Without clients nothing is ever committed, and nothing owed; of two voters none can be missed.
+    if load.clients == 0 || world.voters() < 3 {
+        return;
+    }
+    let idle = Dice::new(world.hub.seed, "idle core").chance(500) && comes_to_rest(world);
+    let core = Core::draw(world, idle);
+    if core.is_none() || !idle || world.hub.broken().is_some() {
+        world.history.lull(false);
+    }
+    let Some(mut core) = core else { return };
     core.begin(world);
     if core.gets_up(world) && core.finds_a_leader(world) && core.keeps_it(world, load) {
         core.takes_back(world);
     }
 }
 
+/// All is well, and clients pause: whether all are equal then. If that takes longer, the last phase finds out why.
+fn comes_to_rest(world: &Arc<World>) -> bool {
+    world.history.lull(true);
+    world.ease();
+    let mend = |world: &Arc<World>| (0..world.nodes.len()).for_each(|node| world.mend(node));
+    mend(world);
+    world.run_until(world.hub.now() + under_way(world), |_| false);
+    let patience = TIMEOUTS * world.election_timeout().as_nanos() as u64;
+    world.run_until(world.hub.now() + patience, |world| {
+        mend(world);
+        is_even(world)
+    })
+}
+
+/// So long a request may be on its way, and its sender wait for an answer.
+const fn under_way(world: &World) -> u64 {
+    world.options().rpc.rpc_default_timeout * 1_000_000
+}
+
 impl Core {
-    /// None without a majority of disks that may be believed, and without anybody to be outside.
-    fn draw(world: &World) -> Option<Self> {
+    /// None without a majority of disks that may be believed.
+    fn draw(world: &World, idle: bool) -> Option<Self> {
         let voters = world.voters();
         let quorum = voters / 2 + 1;
         let mut dice = Dice::new(world.hub.seed, "core");
         let is_whole =
             |node: &usize| !world.is_refused(*node) && !*world.nodes[*node].damaged.lock();
         let mut members: Vec<usize> = (0..voters).filter(is_whole).collect();
-        if members.len() < quorum || quorum == voters {
+        if members.len() < quorum {
             return None;
         }
         let most = members.len().min(voters - 1);
@@ -110,17 +142,28 @@ impl Core {
         } else {
             dice.within(quorum as u64, most as u64) as usize
         };
+        // A leader that is cut off is what is most worth a look; one that stays is the other half of it.
+        let leader = Self::leader(world).map(|(leader, _)| leader);
+        let cut_off = leader.filter(|_| members.len() > size && dice.chance(400));
+        members.retain(|&node| Some(node) != cut_off);
         while members.len() > size {
             members.remove(dice.place(members.len()));
         }
+        // Or all others hang on one of the core together: in a chain, or over a bridge.
+        let bridges: Vec<usize> =
+            members.iter().copied().filter(|&node| Some(node) != leader).collect();
+        let bridge = dice.one(&bridges);
+        let is_bridge = dice.chance(400);
         let may_be_heard = world.options().raft.step_down_when_vote_timedout;
         let others = (0..world.nodes.len()).filter(|node| !members.contains(node));
         let outside = others.map(|node| {
             let away = Away::draw(&mut dice, &members);
+            let away = if is_bridge { Away::Bridged(bridge) } else { away };
             (node, if may_be_heard { away } else { away.unheard() })
         });
         let outside = outside.collect();
-        Some(Self { members, outside, whole_outside: dice.chance(500), dice })
+        let whole_outside = is_bridge || dice.chance(500);
+        Some(Self { members, outside, whole_outside, idle, dice })
     }
 
     fn away(&self, node: usize) -> Option<Away> {
@@ -203,9 +246,13 @@ impl Core {
     /// One leader lasts, and whatever was under way when the faults ended has come to its end.
     fn finds_a_leader(&self, world: &Arc<World>) -> bool {
         world.watch.see(&Seen::Core { members: &self.members });
+        let stays = Self::leader(world).is_some_and(|(leader, _)| self.members.contains(&leader));
+        if self.idle && stays {
+            // All was well until now: nothing may depose it from the first moment on.
+            world.watch.see(&Seen::Calm);
+        }
         let longest = world.election_timeout().as_nanos() as u64;
-        // So long a request may be on its way, and its sender wait for an answer.
-        let under_way = world.options().rpc.rpc_default_timeout * 1_000_000;
+        let under_way = if self.idle { 0 } else { under_way(world) };
         let begun = world.hub.now();
         let mut last = None;
         let mut since = begun;
@@ -217,7 +264,7 @@ impl Core {
             }
             now - since >= LASTING * longest && now - begun >= under_way
         };
-        let patience = (TIMEOUTS + LASTING) * longest + under_way;
+        let patience = (TIMEOUTS + LASTING) * longest + self::under_way(world);
         is_up_to(world, patience, lasts, || {
             let millis = patience / 1_000_000;
             format!("I-28: no leader of the core {:?} lasts within {millis} ms", self.members)
@@ -230,8 +277,10 @@ impl Core {
         let calm = CALM * world.election_timeout().as_nanos() as u64;
         // Time for a client that has asked the wrong node, and for its next operation.
         let client = load.patience * 1_000_000 + load.think.1 * 1000;
+        world.run_until(world.hub.now() + calm, |_| false);
+        world.history.lull(false);
         let before = world.history.endings().answered;
-        world.run_until(world.hub.now() + calm + client, |_| false);
+        world.run_until(world.hub.now() + client, |_| false);
         if world.hub.broken().is_some() {
             return false;
         }
@@ -260,5 +309,61 @@ impl Core {
                 false
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan::Plan;
+    use super::super::run::run;
+    use super::*;
+
+    fn core(away: Away) -> Core {
+        let outside = vec![(3, away), (4, Away::Cut)];
+        let dice = Dice::new(1, "core");
+        Core { members: vec![0, 1, 2], outside, whole_outside: false, idle: false, dice }
+    }
+
+    #[test]
+    fn the_core_is_whole_and_the_rest_is_cut_off_as_it_is_said() {
+        for (away, hears, is_heard) in [
+            (Away::Down, vec![], vec![]),
+            (Away::Cut, vec![], vec![]),
+            (Away::Mute, vec![0, 1, 2], vec![]),
+            (Away::Deaf, vec![], vec![0, 1, 2]),
+            (Away::Bridged(1), vec![1], vec![1]),
+        ] {
+            let core = core(away);
+            let ways = |reach: &dyn Fn(usize) -> bool| (0..3).filter(|&one| reach(one)).collect();
+            let (in_, out): (Vec<_>, Vec<_>) =
+                (ways(&|one| core.reaches(one, 3)), ways(&|one| core.reaches(3, one)));
+            assert_eq!((in_, out), (hears, is_heard), "{away:?}");
+            assert!(core.reaches(0, 2) && core.reaches(2, 0) && !core.reaches(4, 0));
+            assert!(!core.reaches(3, 4) && !core.reaches(4, 3));
+            let whole = Core { whole_outside: true, ..core };
+            assert!(whole.reaches(3, 4) && whole.reaches(4, 3) && !whole.reaches(4, 0));
+        }
+        for away in [Away::Deaf, Away::Bridged(1)] {
+            let core = core(away.unheard());
+            assert!((0..3).all(|one| !core.reaches(3, one)), "{away:?}");
+        }
+    }
+
+    /// Which kinds of nodes were left outside in a run, and how many.
+    fn left(plan: &Plan) -> u64 {
+        let report = run(plan, false).unwrap();
+        assert_eq!(report.broken, None, "{plan}");
+        report.faults.0.iter().filter(|(kind, _)| kind.starts_with("left ")).map(|(_, n)| n).sum()
+    }
+
+    #[test]
+    fn a_plan_switches_it_on_and_a_minority_is_outside() {
+        let plan = Plan { hurt: 3_000, nodes: 5, partial: true, ..Plan::default() };
+        let counts: Vec<u64> = (1..5).map(|seed| left(&Plan { seed, ..plan.clone() })).collect();
+        assert!(counts.iter().all(|count| (1..=2).contains(count)), "{counts:?}");
+        assert_eq!(left(&Plan { partial: false, ..plan.clone() }), 0);
+        assert_eq!(left(&Plan { nodes: 2, ..plan.clone() }), 0);
+        let nobody = Plan { load: Load { clients: 0, ..plan.load }, ..plan };
+        assert_eq!(left(&nobody), 0);
     }
 }

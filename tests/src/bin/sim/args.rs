@@ -12,14 +12,15 @@ Runs groups of the real library in simulated worlds, and looks for what must nev
 
 A WORLD is one to seven nodes in one thread: the code that runs in production, but time, network, disks and the order
 of tasks are made up. Nodes crash at the worst moments, disks lose and tear what was not synced, messages get lost,
-arrive late or twice, links are cut, clocks drift, and clients go on working meanwhile. Then everything is healed; the
-group must come to rest, and one order of all operations must explain every answer.
+arrive late or twice, links are cut, clocks drift, and clients go on working meanwhile. In half of the worlds a majority is well
+before the rest is: it must have a leader that lasts, and answer. Then everything is healed; the group must come to rest, and one order of all operations must explain every answer.
 
 A SEED is a number. It decides which world it is and what happens in it: the same seed is the same run to the last bit,
 on any machine, as long as the code is the same.
 
 A PLAN is all of that as text: the seed, the options, and what happens when. `show` prints the plan of a seed. A plan
-can be edited, and stays a plan: what is left out does not change the rest.
+can be edited, and stays a plan: what is left out does not change the rest. `hurt 5000` is how many milliseconds things go
+wrong; `partial` behind it leaves all but a majority down or cut off for a while before all is healed.
 
 A VIOLATION is the breach of a rule that holds in every world, such as `I-01: two leaders in term 7`. Every single one
 is a bug, of the library or of the simulator. There are no flaky ones.";
