@@ -358,7 +358,14 @@ mod tests {
 
     #[test]
     fn a_plan_switches_it_on_and_a_minority_is_outside() {
-        let plan = Plan { hurt: 3_000, nodes: 5, partial: true, ..Plan::default() };
+        let option = |name: &str, value: u64| (name.to_owned(), value.to_string());
+        let options = vec![
+            option("election_timeout_ms", 200),
+            option("raft.max_election_delay_ms", 50),
+            option("rpc.rpc_default_timeout", 1000),
+        ];
+        let load = Load { clients: 1, think: (50_000, 90_000), ..Plan::default().load };
+        let plan = Plan { hurt: 500, nodes: 5, partial: true, options, load, ..Plan::default() };
         let counts: Vec<u64> = (1..5).map(|seed| left(&Plan { seed, ..plan.clone() })).collect();
         assert!(counts.iter().all(|count| (1..=2).contains(count)), "{counts:?}");
         assert_eq!(left(&Plan { partial: false, ..plan.clone() }), 0);
