@@ -24,7 +24,8 @@ impl Check for Membership {
 
 /// Whatever the order.
 fn is_equal(some: &[PeerId], others: &[PeerId]) -> bool {
-    some.len() == others.len() && others.iter().all(|other| some.contains(other))
+    let is_permuted = || others.iter().all(|other| some.contains(other));
+    some == others || some.len() == others.len() && is_permuted()
 }
 
 #[cfg(test)]
