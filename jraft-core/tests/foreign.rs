@@ -11,11 +11,10 @@ use jraft_core::storage::{
     Durable, LogEngine, LogReader, LogStorage, OpenedLog, ReadLimit, StorageError,
 };
 use jraft_core::{
-    GroupId, LogEntry, LogIndex, Node, RaftError, RaftGroupService, Replier, Role, Runtime,
-    SharedLogEngine, UserProcessor, UserRequest,
+    GroupId, LogEntry, LogIndex, Node, RaftError, RaftGroupService, Role, Runtime, SharedLogEngine,
 };
 use kit::nobody::Nobody;
-use kit::{Sum, number, quick, within};
+use kit::{Sum, Unused, number, quick, within};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -130,16 +129,6 @@ fn a_node_whose_log_panics_when_it_is_read_ends_and_shuts_down() {
         assert!(stopped.is(RaftError::ESTATEMACHINE), "{stopped}");
         service.shutdown().await;
     });
-}
-
-struct Unused;
-
-impl UserProcessor for Unused {
-    fn request_name(&self) -> &str {
-        "unused"
-    }
-
-    fn handle(&self, _: UserRequest, _: Replier) {}
 }
 
 #[test]

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use jraft_core::memory::Network;
 use jraft_core::{
-    ApplyError, Entries, Node, RaftGroupBuilder, RaftGroupService, Replier, Role, Runtime,
-    StartError, StateMachine, UserProcessor, UserRequest,
+    ApplyError, Entries, Node, RaftGroupBuilder, RaftGroupService, Role, Runtime, StartError,
+    StateMachine,
 };
 use kit::nobody::Nobody;
-use kit::{Sum, quick, within};
+use kit::{Sum, Unused, quick, within};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -65,16 +65,6 @@ fn a_node_that_followed_one_of_the_same_name_stops_with_its_runtime() {
         runtime.shutdown().await;
         assert_eq!(second.node().status().role, Role::Shutdown);
     });
-}
-
-struct Unused;
-
-impl UserProcessor for Unused {
-    fn request_name(&self) -> &str {
-        "unused"
-    }
-
-    fn handle(&self, _: UserRequest, _: Replier) {}
 }
 
 #[test]

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use jraft_core::memory::Network;
 use jraft_core::{
-    ApplyError, Entries, LeaderChange, Node, NodeOptions, RaftGroupService, Runtime, StateMachine,
-    Status, Term,
+    ApplyError, Entries, LeaderChange, Node, NodeOptions, RaftGroupService, Replier, Runtime,
+    StateMachine, Status, Term, UserProcessor, UserRequest,
 };
 
 /// Adds numbers, and writes down what it hears.
@@ -73,6 +73,17 @@ impl StateMachine for Sum {
     fn on_shutdown(&mut self) {
         self.hear("shutdown");
     }
+}
+
+/// Answers nobody.
+pub(crate) struct Unused;
+
+impl UserProcessor for Unused {
+    fn request_name(&self) -> &str {
+        "unused"
+    }
+
+    fn handle(&self, _: UserRequest, _: Replier) {}
 }
 
 pub(crate) fn number(value: i64) -> Vec<u8> {
