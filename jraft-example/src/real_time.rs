@@ -40,14 +40,19 @@ pub fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// Waits until the process is told to end: by Ctrl-C, SIGTERM, or the end of its terminal.
-pub async fn told_to_end() -> std::io::Result<&'static str> {
+/// Resolves when the process is told to end: by Ctrl-C, SIGTERM, or the end of its terminal.
+///
+/// Listens from the call on, not from the first poll: until then such a signal ends the process as it stands.
+pub fn told_to_end() -> std::io::Result<impl Future<Output = &'static str>> {
     use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok("SIGTERM"),
-        _ = hang_up.recv() => Ok("SIGHUP"),
-        pressed = tokio::signal::ctrl_c() => pressed.map(|()| "Ctrl-C"),
-    }
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => "Ctrl-C",
+            _ = terminate.recv() => "SIGTERM",
+            _ = hang_up.recv() => "SIGHUP",
+        }
+    })
 }

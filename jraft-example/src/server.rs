@@ -50,12 +50,14 @@ pub async fn run(
     write_banner(&options, out)?;
     out.flush()?;
     std::fs::create_dir_all(&args.data_dir)?;
+    // Before the port is open, since whoever sees it may send a signal.
+    let told = real_time::told_to_end()?;
     let runtime = Runtime::builder().logger(log).build()?;
     let machine = CounterMachine::default();
     let service = builder(&args, options, &runtime, &machine).start(machine).await?;
     writeln!(out, "{READY} {} of group {}", args.me, args.group)?;
     out.flush()?;
-    let end = until_the_end(&service, args.end_with_stdin).await?;
+    let end = until_the_end(&service, told, args.end_with_stdin).await?;
     let (why, result) = match end {
         End::Told(why) => (why.to_owned(), Ok(())),
         End::Stopped(status) => (status.to_string(), Err(status.into())),
@@ -91,7 +93,11 @@ enum End {
     Stopped(Status),
 }
 
-async fn until_the_end(service: &RaftGroupService, end_with_stdin: bool) -> io::Result<End> {
+async fn until_the_end(
+    service: &RaftGroupService,
+    told: impl Future<Output = &'static str>,
+    end_with_stdin: bool,
+) -> io::Result<End> {
     let (held, input_ended) = oneshot::channel::<()>();
     // Without the thread the sender is kept here, and the channel never says anything.
     let _held = if end_with_stdin {
@@ -101,7 +107,7 @@ async fn until_the_end(service: &RaftGroupService, end_with_stdin: bool) -> io::
         Some(held)
     };
     tokio::select! {
-        told = real_time::told_to_end() => told.map(End::Told),
+        why = told => Ok(End::Told(why)),
         _ = input_ended => Ok(End::Told("standard input ended")),
         status = service.stopped() => Ok(End::Stopped(status)),
     }

@@ -102,17 +102,18 @@ pub async fn run(
     log: Logger,
     out: &mut (dyn Write + Send),
 ) -> Result<(), Box<dyn Error>> {
+    let told = real_time::told_to_end()?;
     let runtime = Runtime::builder().logger(log).build()?;
     let seen = Arc::new(Seen::default());
     let service = start(&args, options, &runtime, &seen).await?;
-    let told = tokio::select! {
-        told = real_time::told_to_end() => told.map(|_| ()),
+    let lived = tokio::select! {
+        _ = told => Ok(()),
         lived = live(&args, &service, &seen, out) => lived,
     };
     writeln!(out, "{}", serde_json::to_string(&seen.line(&args.me))?)?;
     out.flush()?;
     real_time::within(SHUTDOWN_LIMIT, service.shutdown()).await;
-    told.map_err(Into::into)
+    lived.map_err(Into::into)
 }
 
 impl BenchArgs {

@@ -135,10 +135,11 @@ async fn demo(args: DemoArgs, log: slog::Logger) -> Result<ExitCode, Box<dyn Err
     let demo = Demo { lasting: Duration::from_secs(seconds), concurrency };
     let mut screen = screen(common.plain);
     let runtime = Runtime::builder().logger(log).build()?;
+    let told = real_time::told_to_end()?;
     let mut cluster = cluster(&common, &runtime)?;
     let result = tokio::select! {
         kept = demo::run(demo, &mut cluster, &mut *screen) => Some(kept),
-        told = real_time::told_to_end() => told.map(|_| None)?,
+        _ = told => None,
     };
     end(&mut cluster, &mut *screen, result).await
 }
@@ -158,10 +159,11 @@ async fn kill_loop(args: KillLoopArgs, log: slog::Logger) -> Result<ExitCode, Bo
     };
     let (mut screen, mut out) = (screen(args.common.plain), io::stdout());
     let runtime = Runtime::builder().logger(log).build()?;
+    let told = real_time::told_to_end()?;
     let mut cluster = cluster(&args.common, &runtime)?;
     let result = tokio::select! {
         kept = kill_loop::run(task, &mut cluster, &mut *screen, &mut out) => Some(kept),
-        told = real_time::told_to_end() => told.map(|_| None)?,
+        _ = told => None,
     };
     end(&mut cluster, &mut *screen, result).await
 }
