@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use crate::closure::{AcceptedTask, Done, DoneQueue, Ending, Outcome};
 use crate::log::EntrySlice;
 use crate::sync::LaneQueue;
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Entries that are committed.
 pub(crate) struct ApplyRange {
@@ -68,12 +68,15 @@ pub(crate) struct FsmQueue {
     endings: AtomicUsize,
     /// So many are enough.
     enough: usize,
+    /// The lane has ended, and counts no more.
+    abandoned: AtomicBool,
 }
 
 impl FsmQueue {
     /// A queue that has enough with so many endings.
     pub(crate) fn new(enough: usize) -> Self {
-        Self { queue: LaneQueue::default(), endings: AtomicUsize::new(0), enough }
+        let (endings, abandoned) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Self { queue: LaneQueue::default(), endings, enough, abandoned }
     }
 
     pub(crate) fn push(&self, command: FsmCommand) {
@@ -86,9 +89,9 @@ impl FsmQueue {
     }
 
     /// Whether so many endings wait for a busy state machine that no tasks should be taken that might only be refused: what
-    /// is committed is bounded by the log in memory, but refusals are not.
+    /// is committed is bounded by the log in memory, but refusals are not. Without a lane they are told at once.
     pub(crate) fn has_enough(&self) -> bool {
-        self.endings.load(Ordering::SeqCst) >= self.enough
+        self.endings.load(Ordering::SeqCst) >= self.enough && !self.abandoned.load(Ordering::SeqCst)
     }
 
     /// The lane has told somebody how a task ended. Whether it had enough until then.
@@ -98,6 +101,7 @@ impl FsmQueue {
 
     /// The lane is gone: whoever waits for it is told.
     pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::SeqCst);
         self.queue.abandon().into_iter().for_each(FsmCommand::give_up);
     }
 
@@ -154,5 +158,14 @@ mod tests {
         assert!(queue.has_enough() && !queue.one_ended());
         assert!(queue.has_enough() && queue.one_ended(), "the loop is told once, at the limit");
         assert!(!queue.has_enough() && !queue.one_ended());
+    }
+
+    #[test]
+    fn a_queue_without_a_lane_never_has_enough() {
+        let queue = FsmQueue::new(2);
+        (0..3).for_each(|_| queue.push(end(drop)));
+        assert!(queue.has_enough());
+        queue.abandon();
+        assert!(!queue.has_enough(), "or tasks would wait for ever to be refused");
     }
 }
