@@ -12,7 +12,7 @@ use jraft_core::{
     RaftGroupService, Rejected, Role, Runtime, SharedLogEngine, StartError, StateMachine, Task,
     Term,
 };
-use kit::{FAIL, PANIC, PEERS, Sum, TEXT, Trio, number, quick, within};
+use kit::{FAIL, PANIC, PEERS, Sum, TEXT, Trio, number, quick, tick, within};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -245,11 +245,6 @@ fn callers_without_a_pause_starve_nobody() {
         stop.store(true, Ordering::Relaxed);
         callers.into_iter().for_each(|caller| caller.join().unwrap());
     });
-}
-
-#[allow(clippy::disallowed_methods, reason = "the test waits in real time")]
-async fn tick(millis: u64) {
-    tokio::time::sleep(Duration::from_millis(millis)).await;
 }
 
 /// Applies nothing until it is told to.

@@ -16,7 +16,7 @@ use jraft_core::{
     memory,
 };
 use kit::nobody::Nobody;
-use kit::{PEERS, Sum, Trio, number, quick, within};
+use kit::{PEERS, Sum, Trio, number, quick, tick, within};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -93,11 +93,6 @@ fn s0_01_a_node_whose_calls_never_end_still_answers() {
         assert_eq!((leader, node.status().term), (peer("b:1"), Term(7)));
         within_millis(2000, service.shutdown()).await;
     });
-}
-
-#[allow(clippy::disallowed_methods, reason = "the test waits in real time")]
-async fn tick(millis: u64) {
-    tokio::time::sleep(Duration::from_millis(millis)).await;
 }
 
 /// What must hold in every view, whoever looks, whenever.

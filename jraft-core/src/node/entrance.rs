@@ -83,9 +83,6 @@ impl Entrance {
 
     /// The next tasks, at most `limit` of them.
     pub(crate) fn take(&self, limit: usize) -> Vec<Task> {
-        if self.len() == 0 {
-            return Vec::new();
-        }
         let mut queue = self.state.lock();
         let count = queue.tasks.len().min(limit);
         if count == 0 {

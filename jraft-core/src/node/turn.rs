@@ -140,10 +140,10 @@ impl Turn {
         let entrance = &self.shared.entrance;
         // What arrives meanwhile waits for the next turn, or a busy entrance would starve the loop. Whoever brings it
         // rings the bell after it, so that there is one.
-        let clock = &*self.shared.env.clock;
-        let mut waiting = match self.many {
-            true => self.settling.settle(clock, || entrance.len()),
-            false => entrance.len(),
+        let mut waiting = if self.many {
+            self.settling.settle(&*self.shared.env.clock, || entrance.len())
+        } else {
+            entrance.len()
         };
         if waiting > 0 {
             self.many = waiting > 1 || !self.pending.is_empty();

@@ -156,3 +156,9 @@ pub(crate) fn within<T>(limit: Duration, test: impl Future<Output = T>) -> T {
         outcome.expect("the test ends in time")
     })
 }
+
+/// Waits in real time, as a test may.
+#[allow(clippy::disallowed_methods, reason = "the test waits in real time")]
+pub(crate) async fn tick(millis: u64) {
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+}
